@@ -1,0 +1,98 @@
+//! `wit/log.wit`: lines of a guest, for the operator's log.
+//!
+//! They go to `tracing` under the target `plugin`, redacted, without control characters, and bounded in number and size.
+
+use std::sync::Arc;
+
+use crate::plugin::bindings::windlass::rotation::log::{Host, Level};
+use crate::plugin::call::CallState;
+use crate::redact::Redactor;
+
+/// The longest line, in bytes; the rest of it is cut.
+pub(crate) const MAX_LINE_BYTES: usize = 2_048;
+
+/// The most lines of one call. A plugin that logs in a loop must not fill an account's log storage.
+const MAX_LINES: usize = 200;
+
+/// The most text of one call, in bytes.
+pub(crate) const MAX_BYTES: usize = 65_536;
+
+/// How the SDK's panic hook begins its line, and what follows the thread's name in the one of Rust's standard library.
+const PANIC: &str = "panicked at ";
+
+/// The log of one call.
+pub(crate) struct GuestLog {
+    plugin: String,
+    redactor: Arc<Redactor>,
+    lines: usize,
+    bytes: usize,
+    dropped: u64,
+    panic: Option<String>,
+}
+
+impl GuestLog {
+    pub(crate) const fn new(plugin: String, redactor: Arc<Redactor>) -> Self {
+        Self { plugin, redactor, lines: 0, bytes: 0, dropped: 0, panic: None }
+    }
+
+    /// Takes one line of the guest.
+    fn line(&mut self, level: Level, line: &str) {
+        let at_the_limit = self.lines >= MAX_LINES || self.bytes >= MAX_BYTES;
+        // The last words of a guest are worth reading even if it talked too much before.
+        let panic = level == Level::Error && line.starts_with(PANIC);
+        if at_the_limit && !panic {
+            self.dropped += 1;
+            return;
+        }
+        let line = self.redactor.line(line, MAX_LINE_BYTES);
+        if panic {
+            self.panic = Some(line.clone());
+        }
+        if at_the_limit {
+            self.dropped += 1;
+            return;
+        }
+        self.lines += 1;
+        self.bytes += line.len();
+        let plugin = self.plugin.as_str();
+        match level {
+            Level::Debug => tracing::debug!(target: "plugin", plugin, "{line}"),
+            Level::Info => tracing::info!(target: "plugin", plugin, "{line}"),
+            Level::Warn => tracing::warn!(target: "plugin", plugin, "{line}"),
+            Level::Error => tracing::error!(target: "plugin", plugin, "{line}"),
+        }
+    }
+
+    /// Takes what the guest wrote to a standard stream; of `bytes`, what follows `until` only serves to recognise a value.
+    pub(crate) fn stream(&mut self, level: Level, bytes: &[u8], until: usize) {
+        let text = self.redactor.captured(bytes, until);
+        if self.panic.is_none()
+            && let Some((_, report)) = text.split_once(PANIC)
+        {
+            let report = report.split_once("\nnote: ").map_or(report, |(report, _)| report);
+            self.panic = Some(self.redactor.line(&format!("{PANIC}{}", report.trim_end()), MAX_LINE_BYTES));
+        }
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            self.line(level, line);
+        }
+    }
+
+    /// Says how much was dropped. Nothing is logged after that.
+    pub(crate) fn close(&self, also_dropped: u64) {
+        let (plugin, dropped) = (self.plugin.as_str(), self.dropped);
+        if dropped > 0 || also_dropped > 0 {
+            tracing::warn!(target: "plugin", plugin, dropped, dropped_bytes = also_dropped, "the plugin logged too much; the rest was dropped");
+        }
+    }
+
+    /// What the guest said of its panic, if it did; redacted.
+    pub(crate) fn take_panic(&mut self) -> Option<String> {
+        self.panic.take()
+    }
+}
+
+impl Host for CallState {
+    fn write(&mut self, level: Level, line: String) {
+        self.log.line(level, &line);
+    }
+}

@@ -1,0 +1,555 @@
+//! The one way out: every connection of a plugin, HTTP or not, is judged, resolved, dialled and encrypted here.
+//!
+//! A name is resolved once per connection. What resolves to a forbidden address is dropped, what remains is dialled by that very
+//! address, and the server name of TLS is the endpoint's host: a second answer of the resolver has no effect.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
+
+use crate::capability::address::{AddressPolicy, AddressPolicyError, Forbidden};
+use crate::capability::endpoint::{Address, Endpoint, EndpointError, Tls, granted_addresses, ip_address};
+use crate::capability::tls::{TlsError, Trust};
+use crate::config::{Config, Limits};
+use crate::failure::Cause;
+
+/// What all calls share: whom to trust and where nobody may go.
+pub struct Network {
+    policy: AddressPolicy,
+    trust: Trust,
+}
+
+/// What is wrong with the part of the configuration that is about the network. Stops the start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// A file of certificate authorities cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Loopback endpoints or the Runtime API cannot be read.
+    #[error(transparent)]
+    Address(#[from] AddressPolicyError),
+    /// A rule's `endpoints` have an entry that matches nothing.
+    #[error(transparent)]
+    Grant(#[from] EndpointError),
+}
+
+/// Why no connection to a granted endpoint came about. Nothing was sent that the service could have acted on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// It is at an address that no plugin may reach.
+    #[error("{address} is {rule}, which plugins never reach, whatever the configuration grants. Correct the host in the secret")]
+    Forbidden {
+        /// Which endpoint.
+        address: Address,
+        /// What it is.
+        rule: Forbidden,
+    },
+    /// It could not be reached.
+    #[error("{address} could not be reached ({stage}): {why}")]
+    Unreachable {
+        /// Which endpoint.
+        address: Address,
+        /// How far it came.
+        stage: Stage,
+        /// Why not further.
+        why: String,
+    },
+}
+
+/// How far a connection came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Asking for the addresses of the name.
+    Resolve,
+    /// Opening the TCP connection.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+        })
+    }
+}
+
+impl Network {
+    /// How many addresses of a name are tried. More would divide the time into slices that are too short to connect.
+    const MAX_ADDRESSES: usize = 8;
+
+    /// Reads the operator's certificate authorities and checks every rule about the network.
+    ///
+    /// # Errors
+    ///
+    /// [`NetworkError`] for a file that cannot be used and an entry that matches nothing.
+    pub fn new(config: &Config) -> Result<Self, NetworkError> {
+        for entries in config.rules.iter().filter_map(|rule| rule.endpoints.as_deref()) {
+            granted_addresses(entries)?;
+        }
+        Ok(Self { policy: AddressPolicy::new(config)?, trust: Trust::new(&config.ca_files)? })
+    }
+
+    /// Connects to an endpoint: encrypted if it is [`Tls::FromTheStart`], else in plain text. Each stage takes at most
+    /// [`Limits::connect`], and all together end at `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`DialError`] says how far it came.
+    pub async fn dial(&self, endpoint: &Endpoint, limits: &Limits, deadline: Instant) -> Result<Stream, DialError> {
+        let addresses = self.resolve(endpoint, limits, deadline).await?;
+        let stream = connect(endpoint, &addresses, limits, deadline).await?;
+        match endpoint.tls {
+            Tls::FromTheStart => self.encrypt(endpoint, stream, limits, deadline).await,
+            Tls::StartTls | Tls::Plain => Ok(Stream::Plain(stream)),
+        }
+    }
+
+    /// Encrypts a plain stream to `endpoint`, with its host as the server name.
+    ///
+    /// # Errors
+    ///
+    /// [`DialError::Unreachable`] if the handshake fails or takes longer than [`Limits::connect`]. The stream is gone then.
+    pub async fn encrypt(
+        &self,
+        endpoint: &Endpoint,
+        stream: TcpStream,
+        limits: &Limits,
+        deadline: Instant,
+    ) -> Result<Stream, DialError> {
+        match timeout_at(end_of(limits.connect, deadline), self.trust.handshake(&endpoint.host, stream)).await {
+            Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
+            Ok(Err(why)) => Err(unreachable(endpoint, Stage::Tls, why)),
+            Err(_) => Err(unreachable(endpoint, Stage::Tls, no_answer(limits.connect))),
+        }
+    }
+
+    /// The addresses of an endpoint that may be dialled, in the resolver's order.
+    async fn resolve(&self, endpoint: &Endpoint, limits: &Limits, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {
+        let forbidden = |rule| DialError::Forbidden { address: endpoint.address(), rule };
+        self.policy.judge_name(endpoint).map_err(forbidden)?;
+        let found: Vec<SocketAddr> = if let Some(ip) = ip_address(&endpoint.host) {
+            vec![(ip, endpoint.port).into()]
+        } else {
+            #[expect(clippy::disallowed_methods, reason = "the place where names are resolved: what is found is judged below")]
+            let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
+            match timeout_at(end_of(limits.connect, deadline), lookup).await {
+                Ok(Ok(found)) => found.collect(),
+                Ok(Err(error)) => return Err(unreachable(endpoint, Stage::Resolve, error.to_string())),
+                Err(_) => return Err(unreachable(endpoint, Stage::Resolve, no_answer(limits.connect))),
+            }
+        };
+        let mut allowed = Vec::new();
+        let mut refused = None;
+        for address in found {
+            match self.policy.judge(endpoint, address) {
+                Ok(()) => allowed.push(address),
+                Err(rule) => refused = refused.or(Some(rule)),
+            }
+        }
+        match refused {
+            Some(rule) if allowed.is_empty() => Err(forbidden(rule)),
+            None if allowed.is_empty() => Err(unreachable(endpoint, Stage::Resolve, "the name has no address".to_owned())),
+            Some(_) | None => {
+                allowed.truncate(Self::MAX_ADDRESSES);
+                Ok(allowed)
+            }
+        }
+    }
+}
+
+/// Tries the addresses one after the other, each with an equal part of the time that remains, so that a first address that
+/// swallows packets leaves time for the second.
+async fn connect(
+    endpoint: &Endpoint,
+    addresses: &[SocketAddr],
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<TcpStream, DialError> {
+    let end = end_of(limits.connect, deadline);
+    let mut why = String::new();
+    for (tried, address) in addresses.iter().enumerate() {
+        let now = Instant::now();
+        let attempts_left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let attempt = now + end.saturating_duration_since(now) / attempts_left;
+        #[expect(clippy::disallowed_methods, reason = "this is the place where connections are opened: `addresses` are judged")]
+        let connecting = TcpStream::connect(address);
+        match timeout_at(attempt, connecting).await {
+            Ok(Ok(stream)) => {
+                // Rotation is questions and answers; waiting for more to send only delays it. Without it, it still works.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => why = error.to_string(),
+            Err(_) => why = no_answer(limits.connect),
+        }
+    }
+    Err(unreachable(endpoint, Stage::Connect, why))
+}
+
+fn unreachable(endpoint: &Endpoint, stage: Stage, why: String) -> DialError {
+    DialError::Unreachable { address: endpoint.address(), stage, why }
+}
+
+/// When something that starts now and may take `limit` has to end.
+pub(crate) fn end_of(limit: Duration, deadline: Instant) -> Instant {
+    deadline.min(Instant::now() + limit)
+}
+
+/// What a timeout says.
+pub(crate) fn no_answer(limit: Duration) -> String {
+    format!("no answer within {} ms, or the call's time was over", limit.as_millis())
+}
+
+/// A stream to a service.
+pub enum Stream {
+    /// In plain text.
+    Plain(TcpStream),
+    /// Encrypted. Boxed, because a session is some hundred times larger than a socket.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, data),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// The network as one call of a plugin sees it: the endpoints it was granted, and how often it may connect.
+pub struct CallNetwork {
+    network: Arc<Network>,
+    endpoints: BTreeMap<String, Endpoint>,
+    limits: Limits,
+    deadline: Instant,
+    slots: Arc<Semaphore>,
+    opened: u32,
+}
+
+/// A place among the connections that a call may have open at once. Dropping it frees the place.
+pub(crate) struct Slot(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+/// Why a plugin does not get the connection that it asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The endpoint's name is not among those that were granted.
+    #[error(
+        "the endpoint `{endpoint}` is not granted: the plugin's manifest does not declare it, or the configuration's `endpoints` for \
+         this secret do not list its address"
+    )]
+    NotGranted {
+        /// The name that the plugin used, shortened and escaped.
+        endpoint: String,
+    },
+    /// Too many connections are open.
+    #[error("the plugin has {} connections open, which is the most that one call may have", CallNetwork::MAX_OPEN)]
+    TooManyOpen,
+    /// Too many connections were opened.
+    #[error("the plugin has opened {} connections, which is the most that one call may open", CallNetwork::MAX_OPENED)]
+    TooManyOpened,
+    /// It was granted, but did not come about.
+    #[error(transparent)]
+    Dial(#[from] DialError),
+}
+
+impl OpenError {
+    /// What the guest is told.
+    pub const fn cause(&self) -> Cause {
+        match self {
+            Self::NotGranted { .. } | Self::TooManyOpen | Self::TooManyOpened => Cause::Denied,
+            Self::Dial(dial) => match dial {
+                DialError::Forbidden { .. } => Cause::Denied,
+                DialError::Unreachable { .. } => Cause::Unreachable,
+            },
+        }
+    }
+}
+
+impl CallNetwork {
+    /// Connections open at once. A rotation logs in with one credential after the other.
+    pub const MAX_OPEN: usize = 8;
+
+    /// Connections opened in the whole call, HTTP requests included. A retry loop must not become a flood of log-ins.
+    pub const MAX_OPENED: u32 = 64;
+
+    /// The view of one call, which ends at `deadline`.
+    pub fn new(network: Arc<Network>, endpoints: BTreeMap<String, Endpoint>, limits: Limits, deadline: Instant) -> Self {
+        Self { network, endpoints, limits, deadline, slots: Arc::new(Semaphore::new(Self::MAX_OPEN)), opened: 0 }
+    }
+
+    /// The endpoint of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NotGranted`] if there is none.
+    pub(crate) fn endpoint(&self, name: &str) -> Result<&Endpoint, OpenError> {
+        self.endpoints.get(name).ok_or_else(|| {
+            let shown: String = name.chars().take(64).collect();
+            OpenError::NotGranted { endpoint: shown.escape_debug().to_string() }
+        })
+    }
+
+    /// Connects to the endpoint of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if it is not granted, there are too many, or it cannot be reached. An attempt counts as opened.
+    pub(crate) async fn open(&mut self, name: &str) -> Result<(Stream, Slot), OpenError> {
+        let endpoint = self.endpoint(name)?.clone();
+        if self.opened >= Self::MAX_OPENED {
+            return Err(OpenError::TooManyOpened);
+        }
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| OpenError::TooManyOpen)?;
+        self.opened += 1;
+        Ok((self.network.dial(&endpoint, &self.limits, self.deadline).await?, Slot(slot)))
+    }
+
+    /// What dials for this call.
+    pub(crate) const fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// The limits of this call.
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// When this call ends.
+    pub(crate) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::capability::test_server::{AndThen, Authority, Certificate, config, echo, endpoint, listen, says, silent};
+    use crate::config::Loopback;
+
+    fn far() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    async fn dial(config: &Config, endpoint: &Endpoint) -> Result<Stream, DialError> {
+        Network::new(config).unwrap().dial(endpoint, &config.limits, far()).await
+    }
+
+    fn unreachable_at(result: Result<Stream, DialError>) -> (Stage, String) {
+        match result.err().unwrap() {
+            DialError::Unreachable { stage, why, .. } => (stage, why),
+            forbidden @ DialError::Forbidden { .. } => panic!("{forbidden}"),
+        }
+    }
+
+    async fn answers(mut stream: Stream) -> String {
+        stream.write_all(b"hello").await.unwrap();
+        stream.flush().await.unwrap();
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.unwrap();
+        String::from_utf8(answer.to_vec()).unwrap()
+    }
+
+    #[rstest]
+    #[case::by_name("localhost")]
+    #[case::by_address("127.0.0.1")]
+    #[tokio::test]
+    async fn reaches_a_service_whose_authority_the_operator_trusts(#[case] host: &str) {
+        let authority = Authority::new();
+        let port = listen(echo(Some(authority.acceptor(&Certificate::for_name(host))))).await;
+        let config = config(Loopback::Local, &[&authority]);
+        let stream = dial(&config.config, &endpoint(host, port, Tls::FromTheStart)).await.unwrap();
+        assert!(matches!(stream, Stream::Tls(_)));
+        assert_eq!(answers(stream).await, "hello");
+    }
+
+    #[tokio::test]
+    async fn reaches_a_plain_service() {
+        let port = listen(echo(None)).await;
+        let stream = dial(&config(Loopback::Local, &[]).config, &endpoint("localhost", port, Tls::Plain)).await.unwrap();
+        assert_eq!(answers(stream).await, "hello");
+    }
+
+    #[rstest]
+    #[case::by_name("localhost")]
+    #[case::by_address("127.0.0.1")]
+    #[case::v6("::1")]
+    #[case::mapped("::ffff:127.0.0.1")]
+    #[case::metadata("169.254.169.254")]
+    #[tokio::test]
+    async fn what_resolves_to_a_forbidden_address_is_denied(#[case] host: &str) {
+        let port = listen(echo(None)).await;
+        let error = dial(&config(Loopback::Never, &[]).config, &endpoint(host, port, Tls::Plain)).await.err().unwrap();
+        assert!(matches!(error, DialError::Forbidden { .. }), "{error}");
+        assert!(error.to_string().contains(&port.to_string()), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_neighbour_of_a_named_loopback_endpoint_is_denied() {
+        let (named, neighbour) = (listen(echo(None)).await, listen(echo(None)).await);
+        let config = config(Loopback::Endpoints(vec![format!("localhost:{named}")]), &[]);
+        assert!(dial(&config.config, &endpoint("localhost", named, Tls::Plain)).await.is_ok());
+        let error = dial(&config.config, &endpoint("localhost", neighbour, Tls::Plain)).await.err().unwrap();
+        assert_eq!(
+            error,
+            DialError::Forbidden { address: Address { host: "localhost".to_owned(), port: neighbour }, rule: Forbidden::Loopback }
+        );
+    }
+
+    #[tokio::test]
+    async fn the_runtime_api_is_denied_even_to_local_commands() {
+        let port = listen(echo(None)).await;
+        let mut config = config(Loopback::Local, &[]).config;
+        config.runtime_api = Some(format!("127.0.0.1:{port}"));
+        let error = dial(&config, &endpoint("localhost", port, Tls::Plain)).await.err().unwrap();
+        assert!(matches!(error, DialError::Forbidden { rule: Forbidden::RuntimeApi, .. }), "{error}");
+    }
+
+    #[rstest]
+    #[case::unknown_authority(Certificate::for_name("localhost"), false, "signed by an unknown authority")]
+    #[case::expired(Certificate::for_name("localhost").expired(), true, "has expired")]
+    #[case::not_yet_valid(Certificate::for_name("localhost").not_yet_valid(), true, "is not valid yet")]
+    #[case::wrong_name(Certificate::for_name("other.example"), true, "is for another name (DnsName(\"other.example\"))")]
+    #[tokio::test]
+    async fn a_certificate_that_proves_nothing_is_refused(
+        #[case] certificate: Certificate,
+        #[case] trusted: bool,
+        #[case] part: &str,
+    ) {
+        let authority = Authority::new();
+        let port = listen(echo(Some(authority.acceptor(&certificate)))).await;
+        let trust: &[&Authority] = if trusted { &[&authority] } else { &[] };
+        let result = dial(&config(Loopback::Local, trust).config, &endpoint("localhost", port, Tls::FromTheStart)).await;
+        let (stage, why) = unreachable_at(result);
+        assert!(stage == Stage::Tls && why.contains(part), "{stage}: {why}");
+    }
+
+    #[tokio::test]
+    async fn an_authority_that_presents_itself_is_refused() {
+        let authority = Authority::new();
+        let port = listen(echo(Some(authority.acceptor_as_itself()))).await;
+        let result = dial(&config(Loopback::Local, &[&authority]).config, &endpoint("localhost", port, Tls::FromTheStart)).await;
+        let (_, why) = unreachable_at(result);
+        assert!(why.contains("presents a certificate authority as its own certificate"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn a_plain_service_behind_a_tls_endpoint_is_told_apart() {
+        let port = listen(says(None, b"220 welcome\r\n", AndThen::Listens)).await;
+        let result = dial(&config(Loopback::Local, &[]).config, &endpoint("localhost", port, Tls::FromTheStart)).await;
+        assert_eq!(unreachable_at(result), (Stage::Tls, "the service does not speak TLS on this port".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_never_answers_the_handshake_costs_the_limit() {
+        let port = listen(silent).await;
+        let mut config = config(Loopback::Local, &[]).config;
+        config.limits.connect = Duration::from_millis(100);
+        let (stage, why) = unreachable_at(dial(&config, &endpoint("127.0.0.1", port, Tls::FromTheStart)).await);
+        assert_eq!((stage, why.as_str()), (Stage::Tls, "no answer within 100 ms, or the call's time was over"));
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_unreachable_at_connect() {
+        let port = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap().port()
+        };
+        let error = dial(&config(Loopback::Local, &[]).config, &endpoint("localhost", port, Tls::Plain)).await.err().unwrap();
+        let shown = error.to_string();
+        assert!(shown.starts_with(&format!("localhost:{port} could not be reached (connect): ")), "{shown}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_is_unreachable_at_resolve() {
+        // RFC 6761 section 6.4: no resolver answers for `.invalid`.
+        let (stage, _) =
+            unreachable_at(dial(&config(Loopback::Never, &[]).config, &endpoint("windlass.invalid", 1, Tls::Plain)).await);
+        assert_eq!(stage, Stage::Resolve);
+    }
+
+    fn call(endpoint: Endpoint) -> CallNetwork {
+        let config = config(Loopback::Local, &[]).config;
+        let endpoints = BTreeMap::from([(endpoint.name.clone(), endpoint)]);
+        CallNetwork::new(Arc::new(Network::new(&config).unwrap()), endpoints, config.limits, far())
+    }
+
+    #[tokio::test]
+    async fn a_call_may_open_eight_connections_at_once_and_sixty_four_in_all() {
+        let port = listen(echo(None)).await;
+        let mut call = call(endpoint("127.0.0.1", port, Tls::Plain));
+        let mut open = Vec::new();
+        for _ in 0..8 {
+            open.push(call.open("service").await.unwrap());
+        }
+        assert_eq!(call.open("service").await.err(), Some(OpenError::TooManyOpen));
+        open.clear();
+        for _ in 8..64 {
+            call.open("service").await.unwrap();
+        }
+        assert_eq!(call.open("service").await.err(), Some(OpenError::TooManyOpened));
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_was_not_granted_is_denied_whatever_its_name() {
+        let mut call = call(endpoint("127.0.0.1", 1, Tls::Plain));
+        for name in ["", "Service", "service ", "127.0.0.1:1", "line\nbreak", &"x".repeat(10_000)] {
+            let error = call.open(name).await.err().unwrap();
+            assert_eq!(error.cause(), Cause::Denied);
+            let shown = error.to_string();
+            assert!(shown.len() < 300 && !shown.contains('\n'), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_rule_whose_endpoints_match_nothing_stops_the_start() {
+        let mut config = config(Loopback::Never, &[]).config;
+        let endpoints = Some(vec!["redis.example.com".to_owned()]);
+        config.rules.push(crate::config::SecretRule { endpoints, ..Default::default() });
+        assert!(matches!(Network::new(&config), Err(NetworkError::Grant(_))));
+    }
+}

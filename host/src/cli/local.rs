@@ -1,0 +1,301 @@
+//! `windlass local`: a Secrets Manager on this machine that really rotates.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::capability::network::{Network, NetworkError};
+use crate::config::{Config, ConfigError};
+use crate::local::backend::Backend;
+use crate::local::bootstrap_process::{BootstrapError, BootstrapProcess, FunctionSettings, Output};
+use crate::local::engine::{Engine, Happened, Pace, Report};
+use crate::local::invoker::Invoker;
+use crate::local::server::{Listen, ListenError, Server};
+use crate::local::store::{FunctionArn, FunctionArnError, RotationKind};
+use crate::plugin::catalogue::{Catalogue, PluginSource};
+use crate::plugin::compiler::Compiler;
+use crate::plugin::load::{LoadError, Plugins};
+use crate::redact::legible;
+use crate::rotation::Rotator;
+use crate::secrets::SecretsManager;
+
+/// Serve a Secrets Manager endpoint on this machine that really rotates, for the AWS command line and SDKs.
+///
+/// Secrets live in memory and are gone when the command ends. Signatures of requests are not checked.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LocalArgs {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Let other machines connect. Everyone who reaches the address reads every secret.
+    #[arg(long)]
+    pub danger_listen_anywhere: bool,
+    /// The folder that holds the plugins.
+    #[arg(long, value_name = "DIR")]
+    pub plugins: PathBuf,
+    /// The ARN to rotate with; its region and account are those of the secrets.
+    #[arg(long, value_name = "ARN", default_value = FunctionArn::DEFAULT)]
+    pub function_arn: String,
+    /// Run the steps in this `bootstrap` executable, as Lambda does, instead of in this process.
+    #[arg(long, value_name = "PATH")]
+    pub bootstrap: Option<PathBuf>,
+    /// The configuration of the rotation function.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object per line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why `windlass local` does not serve.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LocalError {
+    /// `--plugins` is not a folder.
+    #[error("--plugins {path} is not a folder. Build a plugin with `windlass build` and name the folder it is in")]
+    Plugins {
+        /// The path.
+        path: PathBuf,
+    },
+    /// `--function-arn` is not one.
+    #[error("--function-arn: {0}")]
+    Function(#[from] FunctionArnError),
+    /// `--listen` cannot be listened on.
+    #[error("--listen: {0}")]
+    Listen(#[source] ListenError),
+    /// `--bootstrap` cannot be run.
+    #[error("--bootstrap: {0}")]
+    Bootstrap(#[from] BootstrapError),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Certificates or grants of the configuration cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The plugin runtime does not start.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The standard output is gone, or signals cannot be handled.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+///
+/// # Errors
+///
+/// [`LocalError`], before anything is served, except when the standard output goes away.
+pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError> {
+    if !args.plugins.is_dir() {
+        return Err(LocalError::Plugins { path: args.plugins });
+    }
+    let function = FunctionArn::parse(&args.function_arn)?;
+    // The function in `--bootstrap` reads it for itself, with the first rotation; mistakes are for now.
+    let mut config = Config::with_plugins(args.plugins.clone());
+    if let Some(path) = &args.config {
+        config.read_file(path)?;
+    }
+    let pace = Pace::for_calls(&config.limits);
+    let listen = if args.danger_listen_anywhere { Ok(Listen::danger_anywhere(args.listen)) } else { Listen::loopback(args.listen) };
+    let (backend, begun) = Backend::new(function.clone());
+    let server = Server::start(listen.map_err(LocalError::Listen)?, backend.clone()).await.map_err(LocalError::Listen)?;
+    let endpoint = server.endpoint();
+    let invoker = match args.bootstrap.clone() {
+        Some(executable) => Invoker::Bootstrap(Box::new(
+            BootstrapProcess::new(FunctionSettings {
+                executable,
+                function: function.clone(),
+                endpoint: endpoint.clone(),
+                plugins: Some(args.plugins.clone()),
+                config: args.config.clone(),
+                variables: Vec::new(),
+                output: Output::StandardError,
+            })
+            .await?,
+        )),
+        None => in_process(config, &server)?,
+    };
+    // Before the first line is printed, so that whoever waits for it may send a signal.
+    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (sender, mut reports) = mpsc::unbounded_channel();
+    let engine = Engine::start(backend, begun, invoker, pace, sender);
+    if args.json {
+        let ready =
+            json!({ "event": "Listening", "endpoint": endpoint, "function": function.as_str(), "region": function.region() });
+        writeln!(out, "{ready}")?;
+    } else {
+        write!(out, "{}", Paste { endpoint: &endpoint, function: &function })?;
+    }
+    out.flush()?;
+    loop {
+        tokio::select! {
+            Some(report) = reports.recv() => {
+                if args.json { writeln!(out, "{}", as_json(&report))? } else { writeln!(out, "{}", Line(&report))? }
+                out.flush()?;
+            }
+            _ = interrupted.recv() => break,
+            _ = terminated.recv() => break,
+        }
+    }
+    // In this order: no new requests, no new steps, and with the engine goes the function's process.
+    drop((server, engine));
+    Ok(())
+}
+
+/// What runs the steps in this process. Plugins may reach loopback, but not the endpoint.
+fn in_process(mut config: Config, server: &Server) -> Result<Invoker, LocalError> {
+    server.out_of_reach(&mut config);
+    let source = PluginSource::Folder(Catalogue::new(config.plugins.clone()));
+    let network = Network::new(&config)?;
+    let rotator =
+        Rotator::new(config, source, SecretsManager::local(&server.endpoint()), Plugins::new(Compiler::InProcess)?, network);
+    Ok(Invoker::rotator(Arc::new(rotator), |_| ()))
+}
+
+/// What to paste into another terminal.
+struct Paste<'a> {
+    endpoint: &'a str,
+    function: &'a FunctionArn,
+}
+
+impl fmt::Display for Paste<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Paste { endpoint, function } = self;
+        writeln!(f, "export AWS_ENDPOINT_URL_SECRETS_MANAGER={endpoint}")?;
+        writeln!(f, "export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={}", function.region())?;
+        writeln!(f)?;
+        writeln!(f, "# then, for example (PLUGIN is the name of a plugin, without .wasm):")?;
+        writeln!(f, "#   aws secretsmanager create-secret --name my/app --secret-string file://secret.json \\")?;
+        writeln!(f, "#       --tags Key=windlass:plugin,Value=PLUGIN")?;
+        writeln!(f, "#   aws secretsmanager rotate-secret --secret-id my/app --rotation-lambda-arn {} \\", function.as_str())?;
+        writeln!(f, "#       --rotation-rules AutomaticallyAfterDays=30")?;
+        writeln!(f, "#   aws secretsmanager describe-secret --secret-id my/app")?;
+        writeln!(f, "# Ctrl-C ends it; the secrets are gone then.")?;
+        writeln!(f)
+    }
+}
+
+/// A report as one line for people.
+struct Line<'a>(&'a Report);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(report) = self;
+        write!(f, "{} {} {}", clock(report.at), secret_name(&report.arn), event_name(report))?;
+        match &report.happened {
+            Happened::Started { attempt } => write!(f, " version {} (attempt {attempt})", report.version),
+            Happened::StepSucceeded { step, took } => write!(f, " {step} {}", Took(*took)),
+            Happened::StepFailed { step, took, error } => {
+                write!(f, " {step} {}: {}: {}", Took(*took), legible::line(&error.error_type), legible::line(&error.error_message))
+            }
+            Happened::Succeeded => Ok(()),
+            Happened::Failed { why, next: Some(pause) } => write!(f, ": {}; next attempt in {}", legible::line(why), Took(*pause)),
+            Happened::Failed { why, next: None } => {
+                write!(f, ": {}; no attempts left, `rotate-secret` starts them again", legible::line(why))
+            }
+            Happened::Abandoned { why } => write!(f, ": {why}"),
+        }
+    }
+}
+
+fn as_json(report: &Report) -> serde_json::Value {
+    let mut line = json!({
+        "event": event_name(report),
+        "at": crate::local::api::seconds(report.at),
+        "secret": report.arn,
+        "version": report.version,
+    });
+    match &report.happened {
+        Happened::Started { attempt } => line["attempt"] = (*attempt).into(),
+        Happened::StepSucceeded { step, took } => {
+            line["step"] = step.name().into();
+            line["milliseconds"] = json!(took.as_secs_f64() * 1000.0);
+        }
+        Happened::StepFailed { step, took, error } => {
+            line["step"] = step.name().into();
+            line["milliseconds"] = json!(took.as_secs_f64() * 1000.0);
+            line["errorType"] = error.error_type.as_str().into();
+            line["errorMessage"] = error.error_message.as_str().into();
+        }
+        Happened::Succeeded => {}
+        Happened::Failed { why, next } => {
+            line["why"] = why.as_str().into();
+            line["nextAttemptSeconds"] = json!(next.map(|pause| pause.as_secs_f64()));
+        }
+        Happened::Abandoned { why } => line["why"] = why.to_string().into(),
+    }
+    line
+}
+
+/// The names of the CloudTrail events, where there is one.
+///
+/// Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html>
+const fn event_name(report: &Report) -> &'static str {
+    match (&report.happened, report.kind) {
+        (Happened::Started { .. }, RotationKind::Rotation) => "RotationStarted",
+        (Happened::Started { .. }, RotationKind::Test) => "TestRotationStarted",
+        (Happened::StepSucceeded { .. }, _) => "StepSucceeded",
+        (Happened::StepFailed { .. }, _) => "StepFailed",
+        (Happened::Succeeded, RotationKind::Rotation) => "RotationSucceeded",
+        (Happened::Succeeded, RotationKind::Test) => "TestRotationSucceeded",
+        (Happened::Failed { .. }, RotationKind::Rotation) => "RotationFailed",
+        (Happened::Failed { .. }, RotationKind::Test) => "TestRotationFailed",
+        (Happened::Abandoned { .. }, _) => "RotationAbandoned",
+    }
+}
+
+fn secret_name(arn: &str) -> &str {
+    let name = arn.splitn(7, ':').last().unwrap_or_default();
+    name.rsplit_once('-').map_or(name, |(name, _)| name)
+}
+
+/// The time of day in UTC.
+fn clock(at: SystemTime) -> String {
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() % 86_400;
+    format!("{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+struct Took(Duration);
+
+impl fmt::Display for Took {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Duration::from_secs(1) {
+            write!(f, "{:.1} ms", self.0.as_secs_f64() * 1000.0)
+        } else {
+            write!(f, "{:.1} s", self.0.as_secs_f64())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Step;
+    use crate::local::invoker::InvocationError;
+
+    #[test]
+    fn a_line_cannot_steer_the_terminal() {
+        let report = Report {
+            at: SystemTime::UNIX_EPOCH + Duration::from_secs(3661),
+            arn: "arn:aws:secretsmanager:us-east-1:123456789012:secret:my/app-a1B2c3".to_owned(),
+            version: "0".repeat(32),
+            kind: RotationKind::Rotation,
+            happened: Happened::StepFailed {
+                step: Step::Set,
+                took: Duration::from_millis(12),
+                error: InvocationError::new("ServiceRefused", "line\n\u{1b}[2Jmore"),
+            },
+        };
+        insta::assert_snapshot!(
+            Line(&report),
+            @r"01:01:01Z my/app StepFailed setSecret 12.0 ms: ServiceRefused: line �[2Jmore"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! Windlass: a WebAssembly plugin host for AWS Secrets Manager rotation.
+//!
+//! # One event
+//!
+//! ```text
+//! Lambda ── {Step, SecretId, ClientRequestToken, RotationToken?}
+//!   │ event       parse once                                   EventError
+//!   │ secrets     DescribeSecret; AWS SDK types end here       SecretsError
+//!   │ state       the gate: may this step run?                 NotRotatable
+//!   ▼
+//! rotation        the order of things, for each step:
+//!   create        candidate: current value, generated fields new ──────▶ PutSecretValue(AWSPENDING)
+//!   set           plugin.set-secret(pending, current, previous?, admin?) ─▶ the service
+//!   test          plugin.test-secret(pending), then a corrupted copy, which must be refused
+//!   finish        plugin.test-secret(pending) ─────────────────────────▶ UpdateSecretVersionStage(AWSCURRENT)
+//!                      │ plugin::call     fresh store, limits, deadline, redactor
+//!                      ▼ capability       secret · http · connection · log · random
+//!                                         endpoint ─▶ address ─▶ network ─▶ tls
+//! error           what failed, who acts, does a retry help ────▶ log line, Lambda's errorType and errorMessage
+//! ```
+//!
+//! # Where does X happen?
+//!
+//! | question | module |
+//! |---|---|
+//! | Which events are accepted? | [`event`] |
+//! | Why was a step refused or skipped? | [`state`] |
+//! | In what order do AWS and the plugin act? | [`rotation`] |
+//! | Which AWS permissions are needed? | [`secrets`] |
+//! | What is generated, what must stay the same? | [`candidate`], [`fields`], [`password`] |
+//! | Which plugin serves a secret? | [`rotation`], [`tags`], [`plugin::catalogue`] |
+//! | What does a plugin say of itself? | [`manifest`], [`plugin::component_file`] |
+//! | Where may a plugin connect? | [`capability::endpoint`], [`capability::address`] |
+//! | How long, how much memory? | [`config`] (values), [`plugin::call`] (use) |
+//! | Where can a secret become text? | search for `expose` |
+//! | What does the log withhold? | [`redact`], [`log`] |
+//! | What does Lambda show for a failure? | [`error`] |
+//! | What may the operator set? | [`config`] |
+
+pub mod candidate;
+pub mod capability;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod config;
+pub mod dumpable;
+pub mod error;
+pub mod event;
+pub mod failure;
+pub mod fields;
+#[cfg(feature = "cli")]
+pub mod local;
+pub mod log;
+pub mod manifest;
+pub mod password;
+pub mod plugin;
+pub mod redact;
+pub mod rotation;
+pub mod secret;
+pub mod secrets;
+pub mod state;
+pub mod tags;

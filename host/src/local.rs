@@ -1,0 +1,26 @@
+//! A Secrets Manager on this machine: it keeps secrets, really rotates them, and speaks the protocol of the AWS command line and
+//! SDKs.
+//!
+//! It follows what AWS documents and what recordings of real accounts show: a version's value is written once, labels move by
+//! compare-and-swap, a rotation is four separate invocations that stop at the first failure and are repeated with the same
+//! version. What it does not have: access control, KMS, replication, schedules.
+//!
+//! ```text
+//! server ── protocol ── backend ── store        every operation is a pure step of the store, made durable, then answered
+//!                          │  └──── durability
+//!                          └─ engine ── invoker ── in process, or bootstrap_process over runtime_api
+//! ```
+
+pub mod api;
+pub mod backend;
+pub mod bootstrap_process;
+pub mod credential_file;
+pub mod durability;
+pub mod engine;
+pub mod error;
+pub mod ids;
+pub mod invoker;
+pub mod protocol;
+pub mod runtime_api;
+pub mod server;
+pub mod store;

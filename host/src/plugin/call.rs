@@ -1,0 +1,354 @@
+//! One call of a plugin: a fresh store, its limits, its deadline, a typed result.
+//!
+//! Nothing of a call survives it. The store, and with it every connection and the guest's memory, is dropped whatever happened.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+use wasmtime::component::{ComponentExportIndex, ComponentType, Lift, ResourceTable};
+use wasmtime::{ResourceLimiter, Store, Trap};
+use wasmtime_wasi::{I32Exit, WasiCtx};
+
+use crate::capability::endpoint::Endpoint;
+use crate::capability::log::{GuestLog, MAX_LINE_BYTES};
+use crate::capability::network::{CallNetwork, Network};
+use crate::capability::secret::CallSecrets;
+use crate::config::Limits;
+use crate::failure::{Cause, Effect};
+use crate::plugin::bindings::exports::windlass::rotation::rotator;
+use crate::plugin::bindings::windlass::rotation::failures;
+use crate::plugin::bindings::windlass::rotation::log::Level;
+use crate::plugin::load::Plugin;
+use crate::plugin::wasi::{self, Captured};
+use crate::redact::Redactor;
+use crate::secret::SecretValue;
+
+/// The longest message of a failure, in bytes; the rest is cut.
+pub const MAX_MESSAGE_BYTES: usize = 2_048;
+
+/// The most data of one argument list that a guest may hand to the host, in bytes: a request with the largest body, and its headers.
+const MAX_ARGUMENT_BYTES: usize = 1_280 << 10;
+
+/// The most resources a guest may hold at a time: connections and WASI's streams. A rotation needs about five.
+const MAX_RESOURCES: usize = 256;
+
+/// The most core instances, memories and tables of a component. Interpreters are linked from some twenty modules.
+const MAX_INSTANCES: usize = 128;
+const MAX_MEMORIES: usize = 16;
+const MAX_TABLES: usize = 64;
+
+/// The versions of the secret that are handed to a plugin.
+#[derive(Debug, Clone)]
+pub struct Handed {
+    /// The new credential.
+    pub pending: SecretValue,
+    /// The credential in use.
+    pub current: Option<SecretValue>,
+    /// The credential in use before that, if it is for the same identity.
+    pub previous: Option<SecretValue>,
+    /// A credential of another secret that the operator bound.
+    pub admin: Option<SecretValue>,
+}
+
+/// Everything that one call needs to know.
+pub struct Call {
+    /// The versions of the secret.
+    pub handed: Handed,
+    /// Where the plugin may connect, by the name it uses.
+    pub endpoints: BTreeMap<String, Endpoint>,
+    /// What the operator set for this secret.
+    pub settings: BTreeMap<String, String>,
+    /// The way out.
+    pub network: Arc<Network>,
+    /// Bounds of the call.
+    pub limits: Limits,
+    /// When the call ends at the latest.
+    pub deadline: Instant,
+}
+
+/// What `set-secret` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The service accepts the pending credential now and did not before.
+    Changed,
+    /// The service accepted the pending credential already.
+    Unchanged,
+}
+
+/// Why a call did not succeed. Holds no value that was handed to the plugin, whatever the plugin said.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The plugin reported a failure.
+    #[error("{cause} ({effect}): {message}")]
+    Failure {
+        /// Why.
+        cause: Cause,
+        /// What that did to the service.
+        effect: Effect,
+        /// The plugin's words, redacted, without control characters, at most [`MAX_MESSAGE_BYTES`].
+        message: String,
+    },
+    /// The plugin did not come to an end of its own. The service may have been changed.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+}
+
+/// Why a plugin did not come to an end of its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Stop {
+    /// It ran longer than it may, or there was no time left to start it.
+    #[error(
+        "the plugin was stopped because its time was up. Raise `limits.call_seconds` or the function's timeout if the service is slow"
+    )]
+    Deadline,
+    /// It asked for more memory than it may have.
+    #[error(
+        "the plugin was stopped because it asked for more than {limit} bytes of memory. Raise `limits.memory_mib` if it needs them"
+    )]
+    Memory {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// It panicked.
+    #[error("the plugin {report}. This is a defect of the plugin: report it to its author")]
+    Panicked {
+        /// `panicked at FILE:LINE:COLUMN: MESSAGE`, redacted, without control characters.
+        report: String,
+    },
+    /// Its calls were nested too deeply.
+    #[error("the plugin's stack overflowed. This is a defect of the plugin: report it to its author")]
+    StackOverflow,
+    /// It did something that WebAssembly forbids, or ended itself without a word.
+    #[error("the plugin trapped: {what}. This is a defect of the plugin: report it to its author")]
+    Trapped {
+        /// wasmtime's words for it, and in which functions if the component holds their names.
+        what: String,
+    },
+    /// It ended itself as a program would.
+    #[error(
+        "the plugin exited with status {status} where it should have returned. This is a defect of the plugin: report it to its author"
+    )]
+    Exited {
+        /// The status it gave.
+        status: i32,
+    },
+    /// It exceeded another of the host's limits.
+    #[error("the plugin was stopped because it had {what}")]
+    Limit {
+        /// Of what it had too much.
+        what: &'static str,
+    },
+    /// It could not be started or did not follow the rules of components.
+    #[error("the plugin does not run: {why}")]
+    Broken {
+        /// wasmtime's words, redacted, without control characters.
+        why: String,
+    },
+}
+
+/// What the host functions of one call work on. Lives as long as the call and holds nothing that outlives it.
+pub struct CallState {
+    /// The guest's open resources; its capacity is bounded.
+    pub(crate) table: ResourceTable,
+    /// What the guest may reach, and what it has used of that.
+    pub(crate) network: CallNetwork,
+    pub(crate) secrets: CallSecrets,
+    pub(crate) log: GuestLog,
+    pub(crate) wasi: WasiCtx,
+    memory: MemoryLimit,
+}
+
+impl Plugin {
+    /// Makes the service accept the pending credential.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Failure`] is the plugin's word, [`CallError::Stopped`] the host's.
+    pub async fn set_secret(&self, call: Call) -> Result<Outcome, CallError> {
+        match self.call::<rotator::Outcome>(&self.set_secret, call).await? {
+            rotator::Outcome::Changed => Ok(Outcome::Changed),
+            rotator::Outcome::Unchanged => Ok(Outcome::Unchanged),
+        }
+    }
+
+    /// Proves that the service accepts the pending credential. Only that one is handed to the guest, whatever else `call` holds: a
+    /// test must not pass by using another.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::set_secret`]. A failure with the cause unauthorized is the only proof that the credential does not work.
+    pub async fn test_secret(&self, mut call: Call) -> Result<(), CallError> {
+        let Handed { pending, current: _, previous: _, admin: _ } = call.handed;
+        call.handed = Handed { pending, current: None, previous: None, admin: None };
+        match self.call::<rotator::Verdict>(&self.test_secret, call).await? {
+            rotator::Verdict::Accepted => Ok(()),
+        }
+    }
+
+    async fn call<T>(&self, step: &ComponentExportIndex, call: Call) -> Result<T, CallError>
+    where
+        T: ComponentType + Lift + Send + Sync + 'static,
+    {
+        let now = Instant::now();
+        let until = (now + call.limits.call).min(call.deadline);
+        if until <= now {
+            return Err(Stop::Deadline.into());
+        }
+        let Handed { pending, current, previous, admin } = call.handed;
+        let handed = [Some(&pending), current.as_ref(), previous.as_ref(), admin.as_ref()];
+        let shown: Vec<String> =
+            call.endpoints.values().flat_map(|endpoint| [endpoint.host.clone(), endpoint.port.to_string()]).collect();
+        let redactor = Arc::new(Redactor::except(handed.into_iter().flatten(), &shown));
+        let limit = call.limits.memory;
+        let (stdout, stderr) = (Captured::default(), Captured::default());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let state = CallState {
+            table,
+            network: CallNetwork::new(call.network, call.endpoints, call.limits, until),
+            secrets: CallSecrets {
+                pending,
+                current,
+                previous,
+                admin,
+                settings: call.settings,
+                manifest: Arc::clone(&self.manifest),
+            },
+            log: GuestLog::new(self.manifest.name.to_string(), Arc::clone(&redactor)),
+            wasi: wasi::context(&stdout, &stderr),
+            memory: MemoryLimit { used: 0, limit },
+        };
+        let mut store = Store::new(self.linked.component().engine(), state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(MAX_ARGUMENT_BYTES);
+        store.set_max_component_handles(MAX_RESOURCES);
+        // Before instantiation, because a component's start functions run there. At each tick the guest gives way, so that the
+        // timeout below can end it; a deadline in ticks alone would be wrong after Lambda froze the process.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+
+        let running = async {
+            let instance = self.linked.instantiate_async(&mut store).await?;
+            let step = instance.get_typed_func::<(), (Result<T, failures::Failure>,)>(&mut store, step)?;
+            let (answer,) = step.call_async(&mut store, ()).await?;
+            wasmtime::error::Ok(answer)
+        };
+        let ran = timeout_at(until, running).await;
+
+        let mut log = store.into_data().log;
+        for (captured, level) in [(&stdout, Level::Info), (&stderr, Level::Warn)] {
+            let stream = captured.stream();
+            log.stream(level, &stream.bytes, stream.shown());
+        }
+        log.close(stdout.stream().dropped + stderr.stream().dropped);
+        match ran {
+            Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(failure))) => Err(CallError::Failure {
+                cause: failure.cause.into(),
+                effect: failure.effect.into(),
+                message: redactor.line(&failure.message, MAX_MESSAGE_BYTES),
+            }),
+            Ok(Err(error)) => Err(stop(&error, limit, log.take_panic(), &redactor).into()),
+            Err(_elapsed) => Err(Stop::Deadline.into()),
+        }
+    }
+}
+
+/// What stopped a guest, told from wasmtime's error.
+fn stop(error: &wasmtime::Error, limit: usize, panic: Option<String>, redactor: &Redactor) -> Stop {
+    if error.is::<OverMemory>() {
+        return Stop::Memory { limit };
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        // Rust's `abort` after a panic is a trap, but `process::exit` from a panic hook is not.
+        return panic.map_or(Stop::Exited { status: *status }, |report| Stop::Panicked { report });
+    }
+    let words = || redactor.line(&format!("{error:#}"), MAX_LINE_BYTES / 4);
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => Stop::StackOverflow,
+        Some(Trap::UnreachableCodeReached) => {
+            panic.map_or_else(|| Stop::Trapped { what: words() }, |report| Stop::Panicked { report })
+        }
+        Some(Trap::AllocationTooLarge) => Stop::Memory { limit },
+        Some(_) => Stop::Trapped { what: words() },
+        None => match error.chain().find_map(|cause| exceeded(&cause.to_string())) {
+            Some(what) => Stop::Limit { what },
+            None => Stop::Broken { why: words() },
+        },
+    }
+}
+
+/// Which limit wasmtime's words are about. It has no types for these; a test triggers each.
+fn exceeded(words: &str) -> Option<&'static str> {
+    let limits = [
+        ("too much data is being copied", "more data in one call of a host function than the host takes (1,280 KiB)"),
+        ("cannot allocate another handle", "more open resources than the host allows (256)"),
+        ("resource table has no free keys", "more open resources than the host allows (256)"),
+        ("resource limit exceeded", "more core instances (128), memories (16) or tables (64) than the host allows"),
+    ];
+    limits.into_iter().find_map(|(begins, what)| words.contains(begins).then_some(what))
+}
+
+/// Counts all linear memories and tables of a call together. wasmtime's own limits count each by itself, so that a component with
+/// many memories gets many times the limit.
+struct MemoryLimit {
+    used: usize,
+    limit: usize,
+}
+
+impl MemoryLimit {
+    /// Growth beyond the limit is a trap instead of a refusal: a guest's own words about a failed allocation are "unreachable".
+    fn grow(&mut self, current: usize, desired: usize, size: usize) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current).saturating_mul(size);
+        let used = self.used.saturating_add(more);
+        if used > self.limit {
+            return Err(OverMemory.into());
+        }
+        self.used = used;
+        Ok(true)
+    }
+}
+
+impl ResourceLimiter for MemoryLimit {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.grow(current, desired, 1)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.grow(current, desired, size_of::<usize>())
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        // Beyond the memory's own maximum, or the machine has no more. What was counted stays counted, to the guest's disadvantage.
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+}
+
+#[derive(Debug)]
+struct OverMemory;
+
+impl fmt::Display for OverMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the limit of all memories and tables together is exceeded")
+    }
+}
+
+impl std::error::Error for OverMemory {}
+
+#[cfg(all(test, feature = "compiler"))]
+mod tests;

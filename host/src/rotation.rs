@@ -1,0 +1,481 @@
+//! One step of a rotation, in order: the only file that knows what happens after what.
+//!
+//! Every step begins with the gate and may be repeated, cut off anywhere, or run twice at the same time: what has been done is read
+//! from Secrets Manager and from the service, never remembered. The steps are those of
+//! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tracing::{Instrument, error, info, info_span};
+
+use crate::candidate::{self, Generated};
+use crate::capability::endpoint::{self, Endpoint};
+use crate::capability::network::Network;
+use crate::config::{Config, Limits, SecretRule};
+use crate::error::StepError;
+use crate::event::{RotationEvent, Step};
+use crate::failure::Cause;
+use crate::manifest::{Manifest, PluginName, SecretShape};
+use crate::password::PasswordPolicy;
+use crate::plugin::call::{Call, CallError, Handed, Outcome};
+use crate::plugin::catalogue::{Catalogue, PluginSource};
+use crate::plugin::component_file::ComponentFile;
+use crate::plugin::load::{Plugin, Plugins};
+use crate::secret::{SecretText, SecretValue};
+use crate::secrets::{Moved, SecretsManager, Stored};
+use crate::state::{Described, NotRotatable, State};
+use crate::tags::Tags;
+
+/// Runs the steps of rotations. Holds what outlives a step: clients, configuration and compiled plugins, never a secret.
+pub struct Rotator {
+    config: Config,
+    secrets: SecretsManager,
+    source: PluginSource,
+    plugins: Plugins,
+    network: Arc<Network>,
+}
+
+/// What a step did, for logs and for people.
+#[derive(Debug, Clone)]
+pub struct StepReport {
+    /// The step.
+    pub step: Step,
+    /// What came of it.
+    pub outcome: StepOutcome,
+    /// The plugin that served the secret, if one was needed.
+    pub plugin: Option<PluginUsed>,
+    /// Time in plugin calls, negative control included.
+    pub plugin_time: Duration,
+    /// Time in everything else.
+    pub host_time: Duration,
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// Nothing to do: the version is AWSCURRENT.
+    AlreadyCurrent,
+    /// createSecret stored a new value.
+    Created,
+    /// createSecret found the value of an earlier run.
+    AlreadyCreated,
+    /// setSecret changed the service.
+    Changed,
+    /// setSecret found that the service accepts the pending value already.
+    Unchanged,
+    /// testSecret: the pending value is accepted and a corrupted one is refused.
+    Accepted,
+    /// finishSecret moved AWSCURRENT.
+    Promoted,
+}
+
+impl StepOutcome {
+    /// The outcome's name in logs and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AlreadyCurrent => "already-current",
+            Self::Created => "created",
+            Self::AlreadyCreated => "already-created",
+            Self::Changed => "changed",
+            Self::Unchanged => "unchanged",
+            Self::Accepted => "accepted",
+            Self::Promoted => "promoted",
+        }
+    }
+}
+
+/// The plugin that served a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginUsed {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of the component, `sha256:…`.
+    pub digest: String,
+}
+
+impl Rotator {
+    /// The least time that must be left before anything is sent to the service: enough for a connection and an answer.
+    const LEAST_TIME: Duration = Duration::from_secs(1);
+
+    /// Puts the parts together. Reads nothing and connects to nothing.
+    pub fn new(config: Config, source: PluginSource, secrets: SecretsManager, plugins: Plugins, network: Network) -> Self {
+        Self { config, secrets, source, plugins, network: Arc::new(network) }
+    }
+
+    /// Runs the step that `event` (JSON, as Lambda delivers it) asks for. Answers [`Limits::RESERVE`] before `deadline`, so that a
+    /// typed error reaches Lambda before it ends the function, and logs what came of it.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError`] says what happened, who has to act and whether a retry helps. After any error the same event can succeed later.
+    pub async fn run(&self, event: &[u8], deadline: Instant) -> Result<StepReport, StepError> {
+        let event = match RotationEvent::parse(event) {
+            Ok(event) => event,
+            Err(error) => {
+                let error = error.into();
+                log_failure(&error, None);
+                return Err(error);
+            }
+        };
+        let now = Instant::now();
+        let deadline = deadline.checked_sub(Limits::RESERVE).unwrap_or(now).max(now);
+        // On every line of the step, those of the plugin included: one function serves many secrets.
+        let span =
+            info_span!("rotation", step = event.step.name(), secret = event.secret.as_str(), version = event.version.as_str());
+        self.step(&event, deadline).instrument(span).await
+    }
+
+    async fn step(&self, event: &RotationEvent, deadline: Instant) -> Result<StepReport, StepError> {
+        let begin = Instant::now();
+        let mut used = Used::default();
+        let outcome = self.outcome(event, deadline, &mut used).await;
+        let Used { plugin, plugin_time } = used;
+        let host_time = begin.elapsed().saturating_sub(plugin_time);
+        let outcome = outcome.inspect_err(|error| log_failure(error, plugin.as_ref()))?;
+        info!(
+            outcome = outcome.name(),
+            plugin = plugin.as_ref().map(|plugin| plugin.name.as_str()),
+            plugin_version = plugin.as_ref().map(|plugin| plugin.version.as_str()),
+            digest = plugin.as_ref().map(|plugin| plugin.digest.as_str()),
+            host_us = host_time.as_micros() as u64,
+            plugin_us = plugin_time.as_micros() as u64,
+            "step done"
+        );
+        Ok(StepReport { step: event.step, outcome, plugin, plugin_time, host_time })
+    }
+
+    async fn outcome(&self, event: &RotationEvent, deadline: Instant, used: &mut Used) -> Result<StepOutcome, StepError> {
+        let described = self.described(event, deadline).await?;
+        let state = described.state(&event.version)?;
+        let mut run = Run { rotator: self, event, described: &described, deadline, used };
+        match (state, event.step) {
+            (State::Finished, _) => Ok(StepOutcome::AlreadyCurrent),
+            (State::InProgress, Step::Create) => run.create().await,
+            (State::InProgress, Step::Set) => run.set().await,
+            (State::InProgress, Step::Test) => run.test().await,
+            (State::InProgress, Step::Finish) => run.finish().await,
+        }
+    }
+
+    /// DescribeSecret, read again for a moment while it does not know the version: what another reader was told may not be seen yet.
+    async fn described(&self, event: &RotationEvent, deadline: Instant) -> Result<Described, StepError> {
+        let mut pause = Duration::from_millis(200);
+        loop {
+            let described = self.secrets.describe(&event.secret, deadline).await?;
+            let stale = matches!(described.state(&event.version), Err(NotRotatable::UnknownVersion { .. }));
+            if !stale || pause > Duration::from_millis(800) || deadline.saturating_duration_since(Instant::now()) < pause * 4 {
+                return Ok(described);
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+    }
+}
+
+fn log_failure(error: &StepError, plugin: Option<&PluginUsed>) {
+    error!(
+        error_type = error.error_type(),
+        blame = error.blame().name(),
+        retry = error.retry().name(),
+        plugin = plugin.map(|plugin| plugin.name.as_str()),
+        plugin_version = plugin.map(|plugin| plugin.version.as_str()),
+        digest = plugin.map(|plugin| plugin.digest.as_str()),
+        error = error.message(),
+        "step failed"
+    );
+}
+
+/// What a step has used so far, for its report and for the log of its failure.
+#[derive(Default)]
+struct Used {
+    plugin: Option<PluginUsed>,
+    plugin_time: Duration,
+}
+
+/// A step under way.
+struct Run<'a> {
+    rotator: &'a Rotator,
+    event: &'a RotationEvent,
+    described: &'a Described,
+    deadline: Instant,
+    used: &'a mut Used,
+}
+
+/// The versions of the secret, checked against each other, and what serves it.
+struct Checked {
+    current: SecretValue,
+    pending: SecretValue,
+    file: ComponentFile,
+    generated: Generated,
+    policy: PasswordPolicy,
+}
+
+/// A pending value that the plugin has accepted, and what the negative control needs.
+struct Tested {
+    plugin: Arc<Plugin>,
+    pending: SecretValue,
+    generated: Generated,
+    policy: PasswordPolicy,
+}
+
+impl Run<'_> {
+    async fn create(&self) -> Result<StepOutcome, StepError> {
+        let current = self.current().await?;
+        let secrets = &self.rotator.secrets;
+        if secrets.pending(self.event, self.deadline).await?.is_some() {
+            return Ok(StepOutcome::AlreadyCreated);
+        }
+        let tags = Tags::read(&self.described.tags)?;
+        let file = self.component(&tags, &current)?;
+        let (generated, policy) = self.generation(&tags, file.manifest(), &current)?;
+        generated.check_identity(file.manifest())?;
+        // Made once: whatever happens to the Put, these bytes are stored or forgotten, and never made again for this call.
+        let candidate = generated.renew(&current, &policy)?;
+        // What no plugin call would be made for must not become pending: it would stay so after the secret is corrected.
+        self.endpoints(file.manifest(), &candidate)?;
+        match secrets.store_pending(self.event, &candidate, self.deadline).await? {
+            Stored::Ours => Ok(StepOutcome::Created),
+            // The read above was stale, or another run came first. What is stored counts; it only has to be there.
+            Stored::AlreadyThere => match secrets.pending_soon(self.event, self.deadline).await? {
+                Some(_) => Ok(StepOutcome::AlreadyCreated),
+                None => Err(StepError::NoPendingValue { version: self.event.version.clone() }),
+            },
+        }
+    }
+
+    async fn set(&mut self) -> Result<StepOutcome, StepError> {
+        let Checked { current, pending, file, generated, .. } = self.checked().await?;
+        let previous = self.previous(file.manifest(), &generated, &current).await?;
+        let admin = self.admin(file.manifest(), &current).await?;
+        let plugin = self.load(file).await?;
+        let mut pause = Self::FIRST_PAUSE;
+        loop {
+            let (current, previous, admin) = (Some(current.clone()), previous.clone(), admin.clone());
+            let call = self.call(plugin.manifest(), Handed { pending: pending.clone(), current, previous, admin })?;
+            let begin = Instant::now();
+            let outcome = plugin.set_secret(call).await;
+            self.used.plugin_time += begin.elapsed();
+            match outcome {
+                Ok(Outcome::Changed) => return Ok(StepOutcome::Changed),
+                Ok(Outcome::Unchanged) => return Ok(StepOutcome::Unchanged),
+                Err(why) if !self.later(&why, &mut pause).await => return Err(plugin_error(&plugin, why)),
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn test(&mut self) -> Result<StepOutcome, StepError> {
+        let Tested { plugin, pending, generated, policy } = self.tested().await?;
+        // The negative control: a test that accepts this one proves nothing.
+        let corrupted = generated.corrupt(&pending, &policy)?;
+        let name = || plugin.manifest().name.to_string();
+        match self.test_secret(&plugin, &corrupted).await? {
+            Ok(()) => Err(StepError::TestProvesNothing { plugin: name() }),
+            Err(CallError::Failure { cause: Cause::Unauthorized, .. }) => Ok(StepOutcome::Accepted),
+            Err(why) => Err(StepError::ControlInconclusive { plugin: name(), why }),
+        }
+    }
+
+    async fn finish(&mut self) -> Result<StepOutcome, StepError> {
+        // finishSecret may be invoked alone and must not promote a value that nobody tested, so the test is part of it.
+        self.tested().await?;
+        let secrets = &self.rotator.secrets;
+        let holder = self.described.current().ok_or(StepError::NoCurrentValue)?;
+        if secrets.promote(self.event, holder, self.deadline).await? == Moved::Yes {
+            return Ok(StepOutcome::Promoted);
+        }
+        // Either an earlier attempt did it and its answer was lost, or somebody else moved the label. What is read may be stale.
+        let mut pause = Self::FIRST_PAUSE;
+        loop {
+            match secrets.describe(&self.event.secret, self.deadline).await?.state(&self.event.version)? {
+                State::Finished => return Ok(StepOutcome::Promoted),
+                State::InProgress if pause > Duration::from_secs(1) || self.time_left() < pause * 2 => {
+                    return Err(StepError::CurrentMoved);
+                }
+                State::InProgress => {
+                    sleep(pause).await;
+                    pause *= 2;
+                }
+            }
+        }
+    }
+
+    /// Reads the versions, finds out what serves the secret, and refuses a pending value that is for somebody or somewhere else.
+    async fn checked(&self) -> Result<Checked, StepError> {
+        let tags = Tags::read(&self.described.tags)?;
+        let pending = self.rotator.secrets.pending_soon(self.event, self.deadline).await?;
+        let pending = pending.ok_or_else(|| StepError::NoPendingValue { version: self.event.version.clone() })?;
+        let current = self.current().await?;
+        let file = self.component(&tags, &current)?;
+        let (generated, policy) = self.generation(&tags, file.manifest(), &current)?;
+        generated.check(file.manifest(), &current, &pending)?;
+        Ok(Checked { current, pending, file, generated, policy })
+    }
+
+    /// Tests the pending value.
+    async fn tested(&mut self) -> Result<Tested, StepError> {
+        let Checked { pending, file, generated, policy, .. } = self.checked().await?;
+        let plugin = self.load(file).await?;
+        match self.test_secret(&plugin, &pending).await? {
+            Ok(()) => Ok(Tested { plugin, pending, generated, policy }),
+            Err(why) => Err(plugin_error(&plugin, why)),
+        }
+    }
+
+    /// Tests one value, again and again while the service says that it needs time.
+    async fn test_secret(&mut self, plugin: &Plugin, value: &SecretValue) -> Result<Result<(), CallError>, StepError> {
+        let mut pause = Self::FIRST_PAUSE;
+        loop {
+            let handed = Handed { pending: value.clone(), current: None, previous: None, admin: None };
+            let call = self.call(plugin.manifest(), handed)?;
+            let begin = Instant::now();
+            let result = plugin.test_secret(call).await;
+            self.used.plugin_time += begin.elapsed();
+            match result {
+                Err(why) if self.later(&why, &mut pause).await => {}
+                result => return Ok(result),
+            }
+        }
+    }
+
+    /// The pause before anything is tried again, which doubles each time.
+    const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+    /// Whether the plugin says that the service only needs time, and there is some: waits, then. A service that applies changes late
+    /// must not depend on how soon Secrets Manager repeats a rotation, which is not documented.
+    async fn later(&self, why: &CallError, pause: &mut Duration) -> bool {
+        let later = matches!(why, CallError::Failure { cause: Cause::NotYetEffective | Cause::RateLimited, .. });
+        if !later || self.time_left() < *pause + Rotator::LEAST_TIME {
+            return false;
+        }
+        sleep(*pause).await;
+        *pause = (*pause * 2).min(Duration::from_secs(4));
+        true
+    }
+
+    async fn current(&self) -> Result<SecretValue, StepError> {
+        let version = self.rotator.secrets.current(self.event.secret.as_str(), self.deadline).await?;
+        version.map(|version| version.value).ok_or(StepError::NoCurrentValue)
+    }
+
+    /// The previous value, if it is for the same identity: a credential for another user or host is nothing the plugin may use.
+    async fn previous(
+        &self,
+        manifest: &Manifest,
+        generated: &Generated,
+        current: &SecretValue,
+    ) -> Result<Option<SecretValue>, StepError> {
+        let version = self.rotator.secrets.previous(&self.event.secret, self.deadline).await?;
+        let identity = manifest.identity_fields(generated.fields());
+        Ok(version
+            .map(|version| version.value)
+            .filter(|previous| candidate::same_identity(&manifest.secret, identity, current, previous)))
+    }
+
+    /// The admin credential that the operator bound. It is handed out only where the operator says that it belongs: by `endpoints` in
+    /// the rule, or by the same host, port and TLS choice in the admin secret. Otherwise whoever may write the rotated secret could
+    /// have it sent to a host of their own; AWS's multi-user templates compare the hosts for the same reason.
+    async fn admin(&self, manifest: &Manifest, current: &SecretValue) -> Result<Option<SecretValue>, StepError> {
+        let Some(rule) = self.rule() else { return Ok(None) };
+        let Some(id) = rule.admin.as_deref() else { return Ok(None) };
+        let Some(version) = self.rotator.secrets.current(id, self.deadline).await? else {
+            return Err(StepError::NoAdminValue { admin: id.to_owned() });
+        };
+        let same = candidate::same_identity(&manifest.secret, manifest.endpoint_fields(), current, &version.value);
+        if rule.endpoints.is_none() && !same {
+            return Err(StepError::AdminElsewhere { admin: id.to_owned() });
+        }
+        Ok(Some(version.value))
+    }
+
+    fn rule(&self) -> Option<&SecretRule> {
+        self.rotator.config.rule(&self.event.secret)
+    }
+
+    /// The component that serves the secret: by the operator's rule, else by the secret's tag, else by the manifest that matches the
+    /// secret's fields.
+    fn component(&self, tags: &Tags, value: &SecretValue) -> Result<ComponentFile, StepError> {
+        let catalogue = match &self.rotator.source {
+            PluginSource::Only(file) => return Ok((**file).clone()),
+            PluginSource::Folder(catalogue) => catalogue,
+        };
+        let file = self.chosen(catalogue, tags, value)?;
+        match self.rule().and_then(|rule| rule.digest) {
+            Some(pinned) if pinned != file.digest() => {
+                Err(StepError::DigestDiffers { plugin: file.manifest().name.to_string(), pinned, found: file.digest() })
+            }
+            Some(_) | None => Ok(file),
+        }
+    }
+
+    fn chosen(&self, catalogue: &Catalogue, tags: &Tags, value: &SecretValue) -> Result<ComponentFile, StepError> {
+        let named: Option<&PluginName> = self.rule().and_then(|rule| rule.plugin.as_ref()).or(tags.plugin.as_ref());
+        Ok(match named {
+            Some(name) => catalogue.named(name)?,
+            None => {
+                let none = SecretShape::default();
+                // Compared with the manifests' own texts; not kept.
+                catalogue.matching(&|name| candidate::field(&none, value, name).map(|text| text.expose().to_owned()))?
+            }
+        })
+    }
+
+    async fn load(&mut self, file: ComponentFile) -> Result<Arc<Plugin>, StepError> {
+        let manifest = file.manifest();
+        let used =
+            PluginUsed { name: manifest.name.to_string(), version: manifest.version.clone(), digest: file.digest().to_string() };
+        let name = used.name.clone();
+        self.used.plugin = Some(used);
+        self.rotator.plugins.load(file, self.deadline).await.map_err(|source| StepError::Load { plugin: name, source })
+    }
+
+    /// What is generated and how: operator, then tags, then manifest, then environment, then the defaults.
+    fn generation(&self, tags: &Tags, manifest: &Manifest, value: &SecretValue) -> Result<(Generated, PasswordPolicy), StepError> {
+        let rule = self.rule().cloned().unwrap_or_default();
+        let named = rule.generated.or_else(|| tags.generated.clone()).unwrap_or_else(|| manifest.secret.generated.clone());
+        let options =
+            rule.password.over(tags.password.clone()).over(manifest.password.clone()).over(self.rotator.config.password.clone());
+        let policy = PasswordPolicy::new(&options).map_err(candidate::CandidateError::from)?;
+        Ok((Generated::of(value, &named)?, policy))
+    }
+
+    /// Everything a call needs; refused here if the secret lacks a field, an endpoint is not granted, or time is short.
+    fn call(&self, manifest: &Manifest, handed: Handed) -> Result<Call, StepError> {
+        let left = self.time_left();
+        if left < Rotator::LEAST_TIME {
+            return Err(StepError::TooLittleTime { milliseconds: left.as_millis() });
+        }
+        let endpoints = self.endpoints(manifest, &handed.pending)?;
+        let mut settings = manifest.settings.clone();
+        settings.extend(self.rule().map(|rule| rule.settings.clone()).unwrap_or_default());
+        let (network, limits) = (Arc::clone(&self.rotator.network), self.rotator.config.limits.clone());
+        Ok(Call { handed, endpoints, settings, network, limits, deadline: self.deadline })
+    }
+
+    /// Where the plugin may connect with this value; refused if the value lacks a field or an endpoint is not granted.
+    fn endpoints(&self, manifest: &Manifest, value: &SecretValue) -> Result<BTreeMap<String, Endpoint>, StepError> {
+        for field in &manifest.secret.required {
+            if candidate::field(&manifest.secret, value, field).is_none() {
+                return Err(StepError::MissingField { plugin: manifest.name.to_string(), field: field.clone() });
+            }
+        }
+        // Host and port leave the secret here: they are where the plugin may connect. Without the manifest's defaults, because what
+        // the manifest says and what the secret says do not count the same there.
+        let none = SecretShape::default();
+        let field = |name: &str| candidate::field(&none, value, name).as_ref().map(SecretText::expose).map(str::to_owned);
+        Ok(endpoint::endpoints(manifest, &field, self.rule().and_then(|rule| rule.endpoints.as_deref()))?)
+    }
+
+    fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+}
+
+fn plugin_error(plugin: &Plugin, why: CallError) -> StepError {
+    StepError::Plugin { plugin: plugin.manifest().name.to_string(), why }
+}
