@@ -1,0 +1,67 @@
+//! The order in which credentials are tried, for every [`Service`].
+
+use crate::{Cause, Credential, Effect, Failure, Outcome, Service, Versions};
+
+pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure> {
+    let mut refusals = String::new();
+    match S::login(&versions.pending) {
+        Ok(session) => return settle::<S>(session, versions).map(|()| Outcome::Unchanged),
+        Err(refused) if refused.cause() == Cause::Unauthorized => note(&mut refusals, &versions.pending, &refused),
+        // Nothing was sent but a login, so nothing changed, whatever became of the connection.
+        Err(failure) => return Err(failure.unchanged()),
+    }
+    for credential in [Some(&versions.current), versions.previous.as_ref(), versions.admin.as_ref()].into_iter().flatten() {
+        let mut session = match S::login(credential) {
+            Ok(session) => session,
+            Err(refused) if refused.cause() == Cause::Unauthorized => {
+                note(&mut refusals, credential, &refused);
+                continue;
+            }
+            Err(failure) => return Err(failure.unchanged()),
+        };
+        match S::change(&mut session, &versions.pending) {
+            Err(refused) if refused.refuses_credential() => note(&mut refusals, credential, &refused),
+            Err(failure) if failure.effect() == Effect::Unchanged => return Err(failure),
+            changed => {
+                drop(session);
+                return look_again::<S>(changed, versions);
+            }
+        }
+    }
+    // What was refused just now may have been replaced just now, by another run of this step.
+    match S::login(&versions.pending) {
+        Ok(session) => settle::<S>(session, versions).map(|()| Outcome::Unchanged),
+        Err(_) => Err(Failure::unauthorized(["no stored credential can make the change: ", &refusals].concat())),
+    }
+}
+
+/// The change happened, or nobody knows: the pending credential decides.
+fn look_again<S: Service>(changed: Result<(), Failure>, versions: &Versions) -> Result<Outcome, Failure> {
+    match (S::login(&versions.pending), changed) {
+        (Ok(session), _) => settle::<S>(session, versions).map(|()| Outcome::Changed).map_err(Failure::changed),
+        (Err(_), Err(failure)) => Err(failure),
+        (Err(refused), Ok(())) if refused.cause() == Cause::Unauthorized => Err(Failure::not_yet_effective(
+            ["the service took the change but does not accept the new credential yet: ", refused.message()].concat(),
+        )),
+        (Err(failure), Ok(())) => Err(failure.changed()),
+    }
+}
+
+fn settle<S: Service>(mut session: S::Session, versions: &Versions) -> Result<(), Failure> {
+    match (S::settle(&mut session, versions), &versions.admin) {
+        (Err(refused), Some(admin)) if refused.cause() == Cause::Unauthorized => {
+            drop(session);
+            S::settle(&mut S::login(admin)?, versions)
+        }
+        (result, _) => result,
+    }
+}
+
+fn note(refusals: &mut String, credential: &Credential, refused: &Failure) {
+    if !refusals.is_empty() {
+        refusals.push_str("; ");
+    }
+    refusals.push_str(credential.role().name());
+    refusals.push_str(": ");
+    refusals.push_str(refused.message());
+}
