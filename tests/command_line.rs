@@ -1,0 +1,429 @@
+//! `windlass demo`, `build` and `inspect`, and what holds for every command.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test is meant to panic, in its helpers too")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use support::built;
+use support::process::{Finished, Program};
+
+/// The root of the repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn demo() -> Program {
+    Program::windlass().arg("demo").arg("--plugin").arg(built::plugin("rabbitmq"))
+}
+
+/// With what cargo and rustup need to find their own folders.
+#[expect(clippy::disallowed_methods, reason = "the developer's Rust is where these variables say")]
+fn with_rust(program: Program) -> Program {
+    ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"]
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)))
+        .fold(program, |program, (name, value)| program.env(name, value))
+        .env("CARGO_TARGET_DIR", built::target_folder())
+        .timeout(std::time::Duration::from_secs(300))
+}
+
+#[test]
+fn the_demo_in_json_is_one_object_of_this_shape() {
+    let finished = demo().arg("--json").run().succeeded();
+    assert_eq!(finished.stderr, "");
+    let mut report = finished.json();
+    let labels: Vec<_> = ["labels_before", "labels_after"].map(|name| report[name].take()).into();
+    let (first, second) = match labels[1].as_object().unwrap().iter().collect::<Vec<_>>()[..] {
+        [(a, stages), (b, _)] if stages == &json!(["AWSPREVIOUS"]) => (a, b),
+        [(a, _), (b, _)] => (b, a),
+        _ => panic!("{labels:?}"),
+    };
+    assert_eq!(labels[0], json!({ first: ["AWSCURRENT"] }));
+    assert_eq!(labels[1], json!({ first: ["AWSPREVIOUS"], second: ["AWSCURRENT"] }));
+    for step in report["steps"].as_array_mut().unwrap() {
+        assert!(step["host_us"].take().is_u64() && step["plugin_us"].take().is_u64(), "{finished:?}");
+    }
+    let digest = report["plugin"]["digest"].take();
+    assert_eq!(digest, inspected("rabbitmq")["digest"]);
+    let step = |step, outcome| json!({ "step": step, "outcome": outcome, "host_us": null, "plugin_us": null });
+    assert_eq!(
+        report,
+        json!({
+            "plugin": { "name": "rabbitmq", "version": "0.1.0", "digest": null },
+            "steps": [
+                step("createSecret", "created"),
+                step("setSecret", "changed"),
+                step("testSecret", "accepted"),
+                step("finishSecret", "promoted"),
+            ],
+            "labels_before": null,
+            "labels_after": null,
+            "old_credential": "refused",
+            "new_credential": "accepted",
+        })
+    );
+}
+
+#[test]
+fn the_demo_tells_people_what_happens() {
+    let finished = demo().run().succeeded();
+    assert_eq!(finished.stderr, "");
+    // What differs from run to run.
+    let told = finished.stdout.split_inclusive([' ', ',', '\n']).map(|word| {
+        let (bare, end) = word.split_at(word.trim_end_matches([' ', ',', '\n']).len());
+        let measured = bare.contains('.') && bare.parse::<f64>().is_ok();
+        let id = bare.len() == 8 && bare.chars().all(|c| c.is_ascii_hexdigit());
+        let bare = match bare {
+            _ if measured => "[n]",
+            _ if id => "[id]",
+            _ if bare.starts_with("sha256:") => "[digest]",
+            _ if bare.starts_with("http://127.0.0.1:") => "[url]",
+            bare if bare.parse::<u32>().is_ok() => "[n]",
+            bare => bare,
+        };
+        format!("{bare}{end}")
+    });
+    let told = told.collect::<String>();
+    let lines: Vec<_> = told.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    One rotation on this machine, without an AWS account.
+
+    plugin rabbitmq 0.1.0, [n] KiB, [digest]
+    service a broker's user interface on [url], user `app`
+    secret demo/broker: AWSCURRENT = [id]
+
+    createSecret created host [n] ms plugin [n] ms a new value is stored as AWSPENDING
+    setSecret changed host [n] ms plugin [n] ms the service accepts the new credential
+    testSecret accepted host [n] ms plugin [n] ms the new credential logs in, a corrupted copy does not
+    finishSecret promoted host [n] ms plugin [n] ms tested once more; AWSCURRENT moved to the new value
+
+    secret demo/broker: AWSCURRENT = [id], AWSPREVIOUS = [id]
+    proof old credential refused, new credential accepted by the service
+    ");
+}
+
+/// The command as a newcomer gives it, in a checkout: it builds what it needs.
+#[test]
+fn the_demo_builds_the_plugin_it_needs() {
+    let finished =
+        with_rust(Program::windlass()).args(["demo", "--json", "--no-install"]).folder(root().join("host")).run().succeeded();
+    assert!(finished.stderr.starts_with("building the plugin `rabbitmq` for wasm32-"), "{finished:?}");
+    assert_eq!(finished.json()["plugin"]["digest"], inspected("rabbitmq")["digest"]);
+}
+
+#[test]
+fn the_demo_outside_a_checkout_says_where_it_works() {
+    let finished = Program::windlass().arg("demo").run().failed_with(1);
+    insta::assert_snapshot!(finished.stderr, @"error: there is no folder plugins/rabbitmq here or above. Run this in a checkout of Windlass, or name a component with --plugin WASM");
+}
+
+/// Each failing command says in `error: …` what this file is not.
+#[rstest]
+#[case::missing(None, "cannot be read")]
+#[case::empty(Some(&b""[..]), "")]
+#[case::text(Some(&b"not a component"[..]), "")]
+#[case::core_module(Some(&b"\0asm\x01\0\0\0"[..]), "core WebAssembly module")]
+#[case::empty_component(Some(&b"\0asm\x0d\0\x01\0"[..]), "")]
+fn a_wrong_plugin_is_refused_by_demo_and_inspect_alike(#[case] content: Option<&[u8]>, #[case] says: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wrong.wasm");
+    if let Some(content) = content {
+        fs::write(&file, content).unwrap();
+    }
+    let refused = |program: Program| {
+        let finished = program.arg(&file).run().failed_with(1);
+        assert!(finished.stderr.starts_with("error: ") && finished.stderr.contains(says), "{finished:?}");
+        finished
+    };
+    let demo = refused(Program::windlass().args(["demo", "--json", "--plugin"]));
+    assert_eq!(demo.stdout, "");
+    let inspect = refused(Program::windlass().arg("inspect"));
+    assert_eq!((inspect.stdout, inspect.stderr), (demo.stdout, demo.stderr));
+}
+
+/// Another plugin than the demo's service is for is refused: its manifest leads to whatever else listens on this machine.
+#[test]
+fn a_plugin_for_another_service_is_no_demo() {
+    let finished = Program::windlass().args(["demo", "--json", "--plugin"]).arg(built::plugin("redis")).run().failed_with(1);
+    assert_eq!(finished.stdout, "");
+    assert!(finished.stderr.starts_with("error: plugin `redis` is for another service"), "{finished:?}");
+}
+
+/// What `inspect --json` says.
+fn inspected(plugin: &str) -> Value {
+    Program::windlass().args(["inspect", "--json"]).arg(built::plugin(plugin)).run().succeeded().json()
+}
+
+/// Without what every build changes.
+fn steady(finished: &Finished, plugin: &str) -> String {
+    assert_eq!(finished.stderr, "");
+    let facts = inspected(plugin);
+    let text = finished.stdout.replace(facts["digest"].as_str().unwrap(), "[digest]");
+    text.replace(&facts["size"].to_string(), "[size]")
+}
+
+#[test]
+fn inspect_describes_redis() {
+    let finished = Program::windlass().arg("inspect").arg(built::plugin("redis")).run().succeeded();
+    insta::assert_snapshot!(steady(&finished, "redis"), @r#"
+    redis 0.1.0
+      Password of an ACL user of Redis 6 or later, or Valkey
+      [size] bytes, [digest]
+
+    The secret
+      must have `username`, `password`, `host`
+      may leave out `port` = `6379`, `username` = `default`
+      gets a new value for `password`
+      says who and where by `host`, `port`, `tls`, `username`
+      is recognised without a tag by `engine` = `redis`
+      old and new credential are valid together
+
+    Where it wants to connect (an operator's configuration can narrow this)
+      `redis`: {host}:{port}, encrypted, unless the secret says `"tls": false`
+
+    What its code can ask the host for
+      read the versions of this secret, each in the step that needs it, and its settings (windlass:rotation/secret@0.1.0)
+      write lines to the operator's log, with handed-out values replaced (windlass:rotation/log@0.1.0)
+      open byte streams to the endpoints above; the host dials and encrypts (windlass:rotation/connection@0.1.0)
+
+    What it provides
+      windlass:rotation/rotator@0.1.0
+    "#);
+}
+
+#[test]
+fn inspect_describes_rabbitmq() {
+    let finished = Program::windlass().arg("inspect").arg(built::plugin("rabbitmq")).run().succeeded();
+    insta::assert_snapshot!(steady(&finished, "rabbitmq"), @r#"
+    rabbitmq 0.1.0
+      Password of a user of RabbitMQ, through the management plugin's HTTP API
+      [size] bytes, [digest]
+
+    The secret
+      must have `username`, `password`, `host`
+      may leave out `management_port` = `15671`
+      gets a new value for `password`
+      says who and where by `host`, `management_port`, `tls`, `username`
+      is recognised without a tag by `engine` = `rabbitmq`
+      the old credential stops working when the new one starts
+
+    Where it wants to connect (an operator's configuration can narrow this)
+      `management`: {host}:{management_port}, encrypted, unless the secret says `"tls": false`
+
+    What its code can ask the host for
+      read the versions of this secret, each in the step that needs it, and its settings (windlass:rotation/secret@0.1.0)
+      send HTTP requests to the endpoints above; the host dials and encrypts (windlass:rotation/http@0.1.0)
+      write lines to the operator's log, with handed-out values replaced (windlass:rotation/log@0.1.0)
+
+    What it provides
+      windlass:rotation/rotator@0.1.0
+    "#);
+}
+
+#[test]
+fn inspect_describes_redis_in_json() {
+    let finished = Program::windlass().args(["inspect", "--json"]).arg(built::plugin("redis")).run().succeeded();
+    insta::assert_snapshot!(steady(&finished, "redis"), @r#"
+    {
+      "name": "redis",
+      "version": "0.1.0",
+      "description": "Password of an ACL user of Redis 6 or later, or Valkey",
+      "digest": "[digest]",
+      "size": [size],
+      "overlap": true,
+      "required": [
+        "username",
+        "password",
+        "host"
+      ],
+      "generated": [
+        "password"
+      ],
+      "identity": [
+        "host",
+        "port",
+        "tls",
+        "username"
+      ],
+      "defaults": {
+        "port": "6379",
+        "username": "default"
+      },
+      "match": {
+        "engine": "redis"
+      },
+      "endpoints": {
+        "redis": {
+          "address": "{host}:{port}",
+          "tls": "optional",
+          "needs_grant": false
+        }
+      },
+      "settings": {},
+      "imports": [
+        "windlass:rotation/secret@0.1.0",
+        "windlass:rotation/failures@0.1.0",
+        "windlass:rotation/log@0.1.0",
+        "windlass:rotation/connection@0.1.0"
+      ],
+      "exports": [
+        "windlass:rotation/rotator@0.1.0"
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn inspect_describes_rabbitmq_in_json() {
+    let finished = Program::windlass().args(["inspect", "--json"]).arg(built::plugin("rabbitmq")).run().succeeded();
+    insta::assert_snapshot!(steady(&finished, "rabbitmq"), @r#"
+    {
+      "name": "rabbitmq",
+      "version": "0.1.0",
+      "description": "Password of a user of RabbitMQ, through the management plugin's HTTP API",
+      "digest": "[digest]",
+      "size": [size],
+      "overlap": false,
+      "required": [
+        "username",
+        "password",
+        "host"
+      ],
+      "generated": [
+        "password"
+      ],
+      "identity": [
+        "host",
+        "management_port",
+        "tls",
+        "username"
+      ],
+      "defaults": {
+        "management_port": "15671"
+      },
+      "match": {
+        "engine": "rabbitmq"
+      },
+      "endpoints": {
+        "management": {
+          "address": "{host}:{management_port}",
+          "tls": "optional",
+          "needs_grant": false
+        }
+      },
+      "settings": {},
+      "imports": [
+        "windlass:rotation/secret@0.1.0",
+        "windlass:rotation/failures@0.1.0",
+        "windlass:rotation/http@0.1.0",
+        "windlass:rotation/log@0.1.0"
+      ],
+      "exports": [
+        "windlass:rotation/rotator@0.1.0"
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn build_says_in_json_what_it_built() {
+    let build = with_rust(Program::windlass()).args(["build", "--json", "--no-install"]).arg(root().join("plugins/redis"));
+    let report = build.run().succeeded().json();
+    let built = inspected("redis");
+    assert_eq!(
+        report,
+        json!({
+            "name": "redis",
+            "version": "0.1.0",
+            "path": built::plugin("redis"),
+            "size": built["size"],
+            "digest": built["digest"],
+        })
+    );
+}
+
+/// `rustc` of a toolchain without a target for WebAssembly, and nothing else: no rustup, no apt-get, no sudo.
+#[rstest]
+#[case::refused_to_install(&["--no-install"])]
+#[case::nothing_to_install_with(&[])]
+fn without_a_toolchain_for_webassembly_build_says_what_to_run(#[case] arguments: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let rustc = folder.path().join("rustc");
+    fs::write(&rustc, format!("#!/bin/sh\necho '{}'\n", folder.path().display())).unwrap();
+    fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).unwrap();
+    let build = Program::windlass().arg("build").args(arguments).arg(root().join("plugins/redis")).env("PATH", folder.path());
+    let finished = build.run().failed_with(1);
+    assert_eq!(finished.stdout, "");
+    assert!(finished.stderr.contains("apt-get install -y --no-install-recommends rustc-web rust-web-src"), "{finished:?}");
+    assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
+}
+
+#[test]
+fn without_rust_build_says_where_to_get_it() {
+    let nothing = tempfile::tempdir().unwrap();
+    let build = Program::windlass().arg("build").arg(root().join("plugins/redis")).env("PATH", nothing.path());
+    let finished = build.run().failed_with(1);
+    assert!(finished.stderr.contains("https://rustup.rs"), "{finished:?}");
+}
+
+#[rstest]
+#[case::no_folder("nowhere", "nowhere cannot be read")]
+#[case::no_plugin("", "plugin.toml cannot be read. A plugin's folder holds Cargo.toml, plugin.toml and src")]
+fn a_folder_without_a_plugin_is_named(#[case] name: &str, #[case] says: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let finished = Program::windlass().arg("build").arg(folder.path().join(name)).run().failed_with(1);
+    assert!(finished.stderr.contains(says), "{finished:?}");
+}
+
+#[rstest]
+#[case::all(&[])]
+#[case::demo(&["demo"])]
+#[case::rotate(&["rotate"])]
+#[case::local(&["local"])]
+#[case::build(&["build"])]
+#[case::inspect(&["inspect"])]
+fn every_command_explains_itself(#[case] command: &[&str]) {
+    let finished = Program::windlass().args(command).arg("--help").run().succeeded();
+    assert_eq!(finished.stderr, "");
+    assert!(finished.stdout.contains("Usage: windlass"), "{finished:?}");
+    // Every option and argument has a sentence.
+    let lines: Vec<_> = finished.stdout.lines().collect();
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.trim_start().starts_with('-')) {
+        let explained = line.trim_start().split_once("  ").is_some_and(|(_, text)| !text.trim().is_empty());
+        let below = lines.get(at + 1).is_some_and(|next| next.starts_with("          ") && !next.trim().is_empty());
+        assert!(explained || below, "`{line}` has no explanation");
+    }
+}
+
+#[test]
+fn help_is_more_than_the_list_of_commands_says() {
+    let help = |command: &str| Program::windlass().args([command, "--help"]).run().succeeded().stdout;
+    assert!(help("rotate").contains("Killed anywhere and run again, it finishes"), "{}", help("rotate"));
+    assert!(help("local").contains("Secrets live in memory"), "{}", help("local"));
+    let all = Program::windlass().arg("--help").run().succeeded().stdout;
+    assert!(!all.contains("Killed anywhere") && all.contains("Rotate the credential in a file"), "{all}");
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let finished = Program::windlass().arg("--version").run().succeeded();
+    assert_eq!(finished.stdout, format!("windlass {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[rstest]
+#[case::nothing(&[])]
+#[case::unknown_command(&["rotaet"])]
+#[case::unknown_option(&["demo", "--jsno"])]
+#[case::missing_option(&["rotate", "--plugin", "x.wasm"])]
+#[case::no_address(&["local", "--plugins", "/", "--listen", "here"])]
+fn a_wrong_command_line_ends_with_2_and_says_nothing_on_standard_output(#[case] arguments: &[&str]) {
+    let finished = Program::windlass().args(arguments).run().failed_with(2);
+    assert_eq!(finished.stdout, "");
+    let instruction = if arguments.is_empty() { "Usage: windlass" } else { "For more information, try '--help'." };
+    assert!(finished.stderr.contains(instruction), "{finished:?}");
+}
