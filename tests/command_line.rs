@@ -1,4 +1,4 @@
-//! `windlass demo`, `build` and `inspect`, and what holds for every command.
+//! `windlass demo`, `build`, `inspect` and `diff`, and what holds for every command.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test is meant to panic, in its helpers too")]
 
 mod support;
@@ -10,6 +10,7 @@ use std::path::Path;
 use rstest::rstest;
 use serde_json::{Value, json};
 use support::built;
+use support::canary::Canary;
 use support::process::{Finished, Program};
 
 /// The root of the repository.
@@ -129,7 +130,7 @@ fn the_demo_outside_a_checkout_says_where_it_works() {
 #[case::text(Some(&b"not a component"[..]), "")]
 #[case::core_module(Some(&b"\0asm\x01\0\0\0"[..]), "core WebAssembly module")]
 #[case::empty_component(Some(&b"\0asm\x0d\0\x01\0"[..]), "")]
-fn a_wrong_plugin_is_refused_by_demo_and_inspect_alike(#[case] content: Option<&[u8]>, #[case] says: &str) {
+fn a_wrong_plugin_is_refused_by_every_command_alike(#[case] content: Option<&[u8]>, #[case] says: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wrong.wasm");
     if let Some(content) = content {
@@ -143,7 +144,11 @@ fn a_wrong_plugin_is_refused_by_demo_and_inspect_alike(#[case] content: Option<&
     let demo = refused(Program::windlass().args(["demo", "--json", "--plugin"]));
     assert_eq!(demo.stdout, "");
     let inspect = refused(Program::windlass().arg("inspect"));
-    assert_eq!((inspect.stdout, inspect.stderr), (demo.stdout, demo.stderr));
+    let new = refused(Program::windlass().args(["diff", "--json"]).arg(built::plugin("redis")));
+    let old = Program::windlass().arg("diff").arg(&file).arg(built::plugin("redis")).run().failed_with(1);
+    for other in [inspect, new, old] {
+        assert_eq!((&other.stdout, &other.stderr), (&demo.stdout, &demo.stderr));
+    }
 }
 
 /// Another plugin than the demo's service is for is refused: its manifest leads to whatever else listens on this machine.
@@ -159,12 +164,23 @@ fn inspected(plugin: &str) -> Value {
     Program::windlass().args(["inspect", "--json"]).arg(built::plugin(plugin)).run().succeeded().json()
 }
 
-/// Without what every build changes.
+/// Without what every build changes: digest, size, tools, and what its target imports of WASI.
 fn steady(finished: &Finished, plugin: &str) -> String {
     assert_eq!(finished.stderr, "");
     let facts = inspected(plugin);
     let text = finished.stdout.replace(facts["digest"].as_str().unwrap(), "[digest]");
-    text.replace(&facts["size"].to_string(), "[size]")
+    let text = text.replace(&facts["size"].to_string(), "[size]");
+    let ours = text.lines().filter(|line| !line.contains("\"wasi:") && !line.starts_with("  use the basics of WASI"));
+    let text = ours.map(|line| format!("{line}\n")).collect::<String>().replace(",\n  ]", "\n  ]");
+    between(&between(&text, ", made with ", "\n", "[tools]"), "\"toolchain\": {", "  },", "[tools]")
+}
+
+/// The text with other words between two marks, if the first is there.
+fn between(text: &str, first: &str, second: &str, other: &str) -> String {
+    text.split_once(first).map_or_else(
+        || text.to_owned(),
+        |(before, rest)| format!("{before}{first}{other}{second}{}", rest.split_once(second).unwrap().1),
+    )
 }
 
 #[test]
@@ -174,6 +190,7 @@ fn inspect_describes_redis() {
     redis 0.1.0
       Password of an ACL user of Redis 6 or later, or Valkey
       [size] bytes, [digest]
+      contract 0.1.0, made with [tools]
 
     The secret
       must have `username`, `password`, `host`
@@ -186,10 +203,14 @@ fn inspect_describes_redis() {
     Where it wants to connect (an operator's configuration can narrow this)
       `redis`: {host}:{port}, encrypted, unless the secret says `"tls": false`
 
+    Which versions of the secret its code can read in plain text
+      set-secret: pending, current, and previous if it is for the same identity; admin only if the operator binds one
+      test-secret: pending
+
     What its code can ask the host for
       read the versions of this secret, each in the step that needs it, and its settings (windlass:rotation/secret@0.1.0)
       write lines to the operator's log, with handed-out values replaced (windlass:rotation/log@0.1.0)
-      open byte streams to the endpoints above; the host dials and encrypts (windlass:rotation/connection@0.1.0)
+      open byte streams to its endpoints; the host dials and encrypts (windlass:rotation/connection@0.1.0)
 
     What it provides
       windlass:rotation/rotator@0.1.0
@@ -203,6 +224,7 @@ fn inspect_describes_rabbitmq() {
     rabbitmq 0.1.0
       Password of a user of RabbitMQ, through the management plugin's HTTP API
       [size] bytes, [digest]
+      contract 0.1.0, made with [tools]
 
     The secret
       must have `username`, `password`, `host`
@@ -215,9 +237,13 @@ fn inspect_describes_rabbitmq() {
     Where it wants to connect (an operator's configuration can narrow this)
       `management`: {host}:{management_port}, encrypted, unless the secret says `"tls": false`
 
+    Which versions of the secret its code can read in plain text
+      set-secret: pending, current, and previous if it is for the same identity; admin only if the operator binds one
+      test-secret: pending
+
     What its code can ask the host for
       read the versions of this secret, each in the step that needs it, and its settings (windlass:rotation/secret@0.1.0)
-      send HTTP requests to the endpoints above; the host dials and encrypts (windlass:rotation/http@0.1.0)
+      send HTTP requests to its endpoints; the host dials and encrypts (windlass:rotation/http@0.1.0)
       write lines to the operator's log, with handed-out values replaced (windlass:rotation/log@0.1.0)
 
     What it provides
@@ -235,6 +261,8 @@ fn inspect_describes_redis_in_json() {
       "description": "Password of an ACL user of Redis 6 or later, or Valkey",
       "digest": "[digest]",
       "size": [size],
+      "contract": "0.1.0",
+      "toolchain": {[tools]  },
       "overlap": true,
       "required": [
         "username",
@@ -265,6 +293,17 @@ fn inspect_describes_redis_in_json() {
         }
       },
       "settings": {},
+      "plain_text": {
+        "set_secret": [
+          "pending",
+          "current",
+          "previous",
+          "admin"
+        ],
+        "test_secret": [
+          "pending"
+        ]
+      },
       "imports": [
         "windlass:rotation/secret@0.1.0",
         "windlass:rotation/failures@0.1.0",
@@ -288,6 +327,8 @@ fn inspect_describes_rabbitmq_in_json() {
       "description": "Password of a user of RabbitMQ, through the management plugin's HTTP API",
       "digest": "[digest]",
       "size": [size],
+      "contract": "0.1.0",
+      "toolchain": {[tools]  },
       "overlap": false,
       "required": [
         "username",
@@ -317,6 +358,17 @@ fn inspect_describes_rabbitmq_in_json() {
         }
       },
       "settings": {},
+      "plain_text": {
+        "set_secret": [
+          "pending",
+          "current",
+          "previous",
+          "admin"
+        ],
+        "test_secret": [
+          "pending"
+        ]
+      },
       "imports": [
         "windlass:rotation/secret@0.1.0",
         "windlass:rotation/failures@0.1.0",
@@ -328,6 +380,158 @@ fn inspect_describes_rabbitmq_in_json() {
       ]
     }
     "#);
+}
+
+#[test]
+fn inspect_says_what_a_component_was_made_with() {
+    let toolchain = &inspected("redis")["toolchain"];
+    let entries = |kind: &str| toolchain[kind].as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect::<Vec<_>>();
+    assert!(entries("processed_by").iter().any(|tool| tool.starts_with("wit-component ")), "{toolchain}");
+    assert!(entries("language").len() <= 1, "{toolchain}");
+}
+
+/// A secret for Redis in a file. Neither value of its password may be seen.
+fn secret_file(folder: &Path, rest: &str) -> (std::path::PathBuf, Canary) {
+    let canary = Canary::new();
+    let path = folder.join("secret.json");
+    fs::write(&path, format!("{{\"password\": \"{}\", {rest}}}", canary.value())).unwrap();
+    (path, canary)
+}
+
+#[test]
+fn inspect_says_where_a_plugin_could_connect_with_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, canary) = secret_file(folder.path(), r#""host": "Redis.Example.com", "username": "app", "tls": false"#);
+    let program = || Program::windlass().arg("inspect").arg(built::plugin("redis")).arg("--secret").arg(&path);
+    let finished = program().run().succeeded().without(&canary);
+    let (_, told) = finished.stdout.split_once("\nWith the secret in ").unwrap();
+    assert_eq!(told, format!("{}\n  `redis`: redis.example.com:6379, in plain text\n", path.display()));
+    let facts = program().arg("--json").run().succeeded().without(&canary).json();
+    assert_eq!(
+        facts["with_secret"],
+        json!({
+            "endpoints": { "redis": { "address": "redis.example.com:6379", "tls": "plain-text" } },
+            "needs_grant": [],
+            "refusals": [],
+        })
+    );
+}
+
+#[test]
+fn inspect_says_what_a_secret_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, canary) = secret_file(folder.path(), r#""port": "somewhere""#);
+    let finished = Program::windlass().arg("inspect").arg(built::plugin("redis")).arg("--secret").arg(&path).run().succeeded();
+    let finished = finished.without(&canary);
+    let (_, told) = finished.stdout.split_once(".json\n").unwrap();
+    insta::assert_snapshot!(told, @r"
+    refused: the secret has no field `host`, which plugin `redis` requires. Add it to the secret's JSON object
+    refused: the secret has no field `host`, which the address of the plugin's endpoint `redis` needs. Add it to the secret
+    ");
+}
+
+#[test]
+fn inspect_names_a_secret_that_is_not_there() {
+    let program = Program::windlass().arg("inspect").arg(built::plugin("redis")).args(["--secret", "/nowhere/secret.json"]);
+    let finished = program.run().failed_with(1);
+    assert_eq!(finished.stdout, "");
+    assert!(finished.stderr.starts_with("error: there is no credential file /nowhere/secret.json"), "{finished:?}");
+}
+
+/// The plugin for Redis with another manifest: the text between each pair of marks is replaced.
+fn redis_with(folder: &Path, edits: &[(&str, &str)]) -> std::path::PathBuf {
+    let text = fs::read_to_string(root().join("plugins/redis/plugin.toml")).unwrap();
+    let edited = edits.iter().fold(text.clone(), |text, (from, to)| {
+        assert!(text.contains(from), "{text}");
+        text.replace(from, to)
+    });
+    let mut plugin = fs::read(built::plugin("redis")).unwrap();
+    let section = |text: &str| {
+        let mut bytes = Vec::new();
+        let section = wasm_encoder::CustomSection { name: "windlass:manifest".into(), data: text.as_bytes().into() };
+        wasm_encoder::ComponentSection::append_to_component(&section, &mut bytes);
+        bytes
+    };
+    // `windlass build` puts the manifest at the end.
+    let own = section(&text);
+    assert!(plugin.ends_with(&own));
+    plugin.truncate(plugin.len() - own.len());
+    plugin.extend(section(&edited));
+    let path = folder.join("redis.wasm");
+    fs::write(&path, plugin).unwrap();
+    path
+}
+
+fn diff(new: &Path) -> Program {
+    Program::windlass().arg("diff").arg(built::plugin("redis")).arg(new)
+}
+
+#[test]
+fn diff_says_what_a_swap_asks_for_and_ends_with_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = redis_with(
+        folder.path(),
+        &[
+            ("version = \"0.1.0\"", "version = \"0.2.0\""),
+            ("\"host\"]", "\"host\", \"cluster\"]"),
+            ("engine = \"redis\"", "engine = \"valkey\""),
+            ("length = 32", "length = 12"),
+            ("tls = \"optional\"", "tls = \"start-tls\"\n[endpoints.metrics]\naddress = \"metrics.example.com:443\""),
+        ],
+    );
+    let finished = diff(&new).run().failed_with(3);
+    assert_eq!(finished.stderr, "");
+    let (told, facts) = finished.stdout.split_once("  bytes: ").unwrap();
+    insta::assert_snapshot!(told, @r#"
+    redis 0.1.0 -> redis 0.2.0
+
+    The new one asks for more
+      endpoint `metrics`: new, metrics.example.com:443, always encrypted
+          the old one did not connect there
+      endpoint `redis`: {host}:{port}, begins in plain text; the plugin has to start TLS itself, the host cannot force it (STARTTLS), was {host}:{port}, encrypted, unless the secret says `"tls": false`
+          the connection is less sure to be encrypted
+      field that the secret must have `cluster`: new
+          a secret without it is refused
+      is recognised without a tag by: `engine` = `valkey`, was `engine` = `redis`
+          it is used for secrets that the old one left alone
+      option for new values `length`: 12, was 32
+          new values are easier to guess
+
+    What else changed
+      field that says who and where `cluster`: new, compared with the previous version
+      field that says who and where `tls`: gone, was compared with the previous version and kept from generation
+      version: 0.2.0, was 0.1.0
+    "#);
+    assert_eq!(facts.lines().count(), 2, "{facts}");
+    let report = diff(&new).arg("--json").run().failed_with(3).json();
+    assert_eq!((&report["asks_for_more"], &report["new"]["version"]), (&json!(true), &json!("0.2.0")));
+    assert_eq!(report["old"]["digest"], inspected("redis")["digest"]);
+    let asking = report["changes"].as_array().unwrap().iter().filter(|change| change["more"] != json!([]));
+    let asking: Vec<_> = asking.map(|change| (change["part"].as_str().unwrap(), change["name"].as_str().unwrap())).collect();
+    assert_eq!(
+        asking,
+        [("endpoint", "metrics"), ("endpoint", "redis"), ("needed", "cluster"), ("match", ""), ("password", "length")]
+    );
+}
+
+#[test]
+fn diff_ends_with_0_if_nothing_more_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = redis_with(folder.path(), &[("version = \"0.1.0\"", "version = \"0.1.1\""), ("length = 32", "length = 48")]);
+    let finished = diff(&new).run().succeeded();
+    assert!(finished.stdout.contains("\nThe new one asks for nothing more.\n"), "{finished:?}");
+    assert!(finished.stdout.contains("\n  option for new values `length`: 48, was 32\n"), "{finished:?}");
+    assert_eq!(diff(&new).arg("--json").run().succeeded().json()["asks_for_more"], false);
+    let same = diff(&built::plugin("redis")).run().succeeded();
+    assert_eq!(same.stdout, "redis 0.1.0 -> redis 0.1.0\n\nThe two are the same, byte for byte.\n");
+}
+
+/// What another plugin can do shows, without a manifest that says so.
+#[test]
+fn diff_of_two_plugins_names_what_only_the_new_one_can_do() {
+    let finished = diff(&built::plugin("rabbitmq")).run().failed_with(3);
+    assert!(finished.stdout.contains("\n  ability `http`: new, send HTTP requests"), "{finished:?}");
+    assert!(finished.stdout.contains("\n  ability `connection`: gone, was open byte streams"), "{finished:?}");
 }
 
 #[test]
@@ -387,6 +591,7 @@ fn a_folder_without_a_plugin_is_named(#[case] name: &str, #[case] says: &str) {
 #[case::local(&["local"])]
 #[case::build(&["build"])]
 #[case::inspect(&["inspect"])]
+#[case::diff(&["diff"])]
 fn every_command_explains_itself(#[case] command: &[&str]) {
     let finished = Program::windlass().args(command).arg("--help").run().succeeded();
     assert_eq!(finished.stderr, "");
@@ -405,6 +610,7 @@ fn help_is_more_than_the_list_of_commands_says() {
     let help = |command: &str| Program::windlass().args([command, "--help"]).run().succeeded().stdout;
     assert!(help("rotate").contains("Killed anywhere and run again, it finishes"), "{}", help("rotate"));
     assert!(help("local").contains("Secrets live in memory"), "{}", help("local"));
+    assert!(help("diff").contains("Ends with 3 if it does"), "{}", help("diff"));
     let all = Program::windlass().arg("--help").run().succeeded().stdout;
     assert!(!all.contains("Killed anywhere") && all.contains("Rotate the credential in a file"), "{all}");
 }
@@ -420,6 +626,7 @@ fn the_version_is_the_packages() {
 #[case::unknown_command(&["rotaet"])]
 #[case::unknown_option(&["demo", "--jsno"])]
 #[case::missing_option(&["rotate", "--plugin", "x.wasm"])]
+#[case::one_of_two(&["diff", "x.wasm"])]
 #[case::no_address(&["local", "--plugins", "/", "--listen", "here"])]
 fn a_wrong_command_line_ends_with_2_and_says_nothing_on_standard_output(#[case] arguments: &[&str]) {
     let finished = Program::windlass().args(arguments).run().failed_with(2);

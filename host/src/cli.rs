@@ -5,6 +5,7 @@
 //! | 0 | done |
 //! | 1 | not done; standard error says what, why and what to do |
 //! | 2 | the command line is wrong |
+//! | 3 | `diff`: the new plugin asks for more than the old one |
 //!
 //! Results go to standard output and nothing else does; progress goes to standard error.
 
@@ -18,11 +19,14 @@ use crate::redact::legible;
 
 pub mod build;
 pub mod demo;
+pub mod diff;
 pub mod inspect;
 pub mod local;
 pub mod rotate;
 pub mod toolchain;
 
+pub mod ability;
+pub mod difference;
 pub mod one_rotation;
 mod timeline;
 
@@ -42,6 +46,7 @@ enum Command {
     Local(local::LocalArgs),
     Build(build::Args),
     Inspect(inspect::Args),
+    Diff(diff::Args),
 }
 
 /// What a command ends with.
@@ -58,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Local(args) => wait(async { Ok(local::run(args, out).await?) }),
         Command::Build(args) => build::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
+        Command::Diff(args) => diff::run(&args, out),
     };
     result.unwrap_or_else(|error| {
         report(&*error);

@@ -80,7 +80,8 @@ pub struct EndpointTemplate {
     pub tls_field: String,
 }
 
-fn default_tls_field() -> String {
+/// The field that may ask for plain text where the manifest names no other.
+pub(crate) fn default_tls_field() -> String {
     "tls".to_owned()
 }
 

@@ -117,6 +117,12 @@ pub struct PasswordPolicy {
 }
 
 impl PasswordPolicy {
+    /// How long generated values are where nobody says it, in characters.
+    pub const LENGTH: u32 = 32;
+
+    /// Which characters do not occur where nobody says it: what most of AWS's templates exclude.
+    pub const EXCLUDED: &str = "/@\"'\\";
+
     const PUNCTUATION: &str = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
 
     /// Fills in the defaults and checks that a value can be made.
@@ -125,11 +131,11 @@ impl PasswordPolicy {
     ///
     /// [`PasswordError`] if the length is out of range or too short for the required classes, or nothing is left to choose from.
     pub fn new(options: &PasswordOptions) -> Result<Self, PasswordError> {
-        let length = options.length.unwrap_or(32);
+        let length = options.length.unwrap_or(Self::LENGTH);
         if !(1..=4096).contains(&length) {
             return Err(PasswordError::Length);
         }
-        let excluded = options.exclude_characters.as_deref().unwrap_or("/@\"'\\");
+        let excluded = options.exclude_characters.as_deref().unwrap_or(Self::EXCLUDED);
         let class = |off: Option<bool>, characters: &mut dyn Iterator<Item = char>| -> Vec<char> {
             if off.unwrap_or(false) { Vec::new() } else { characters.filter(|c| !excluded.contains(*c)).collect() }
         };

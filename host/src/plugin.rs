@@ -7,6 +7,7 @@ pub mod component_file;
 pub mod digest;
 pub mod engine;
 pub mod load;
+pub mod producers;
 
 pub(crate) mod bindings;
 mod wasi;

@@ -8,15 +8,26 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::cli::CommandResult;
+use crate::cli::ability::Ability;
+use crate::local::credential_file::CredentialFile;
 use crate::manifest::{EndpointTemplate, Manifest, TlsExpectation};
 use crate::plugin::component_file::ComponentFile;
+use crate::plugin::producers::Producers;
 use crate::redact::legible;
+
+mod with_secret;
+
+use with_secret::WithSecret;
 
 /// Say what a plugin is, asks for and may do, without running it.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The component, a `.wasm` file.
     file: PathBuf,
+    /// A secret, as `windlass rotate --secret` takes it: say where the plugin could connect with it, and what it lacks. Nothing else
+    /// of it is printed, and nothing is connected to.
+    #[arg(long, value_name = "FILE")]
+    secret: Option<PathBuf>,
     /// Print JSON instead of words.
     #[arg(long)]
     json: bool,
@@ -26,14 +37,23 @@ pub struct Args {
 ///
 /// # Errors
 ///
-/// The file is no plugin ([`crate::plugin::component_file::ComponentError`]), or standard output cannot be written.
+/// The file is no plugin ([`crate::plugin::component_file::ComponentError`]), the secret cannot be read
+/// ([`crate::local::credential_file::CredentialFileError`]), or standard output cannot be written.
 pub fn run(args: &Args, out: &mut impl Write) -> CommandResult {
     let component = ComponentFile::read(&args.file)?;
+    let secret = args.secret.as_deref().map(CredentialFile::read_only).transpose()?;
+    let with_secret = secret.map(|secret| WithSecret::of(component.manifest(), &secret));
     if args.json {
-        serde_json::to_writer_pretty(&mut *out, &facts(&component))?;
-        writeln!(out)?;
+        let facts = Facts { with_secret, ..facts(&component) };
+        writeln!(out, "{}", legible::json(&serde_json::to_string_pretty(&facts)?))?;
     } else {
         out.write_all(words(&component).as_bytes())?;
+        if let (Some(path), Some(with_secret)) = (&args.secret, with_secret) {
+            writeln!(out, "\nWith the secret in {}", legible::line(&path.display().to_string()))?;
+            for line in with_secret.words() {
+                writeln!(out, "  {line}")?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -46,6 +66,8 @@ struct Facts<'a> {
     description: &'a str,
     digest: String,
     size: usize,
+    contract: &'a str,
+    toolchain: Producers,
     overlap: bool,
     required: &'a [String],
     generated: &'a [String],
@@ -55,8 +77,38 @@ struct Facts<'a> {
     matches: &'a BTreeMap<String, String>,
     endpoints: BTreeMap<&'a str, EndpointFacts>,
     settings: &'a BTreeMap<String, String>,
+    plain_text: PlainText,
     imports: &'a [String],
     exports: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    with_secret: Option<WithSecret>,
+}
+
+/// The versions of the secret that the code can read as they are, by step.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct PlainText {
+    set_secret: &'static [&'static str],
+    test_secret: &'static [&'static str],
+}
+
+impl PlainText {
+    fn of(component: &ComponentFile) -> Self {
+        if Ability::Secret.held_by(component) {
+            Self { set_secret: &["pending", "current", "previous", "admin"], test_secret: &["pending"] }
+        } else {
+            Self { set_secret: &[], test_secret: &[] }
+        }
+    }
+
+    fn words(&self) -> Vec<&'static str> {
+        if self.set_secret.is_empty() {
+            return vec!["cannot read any version"];
+        }
+        vec![
+            "set-secret: pending, current, and previous if it is for the same identity; admin only if the operator binds one",
+            "test-secret: pending",
+        ]
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -83,17 +135,27 @@ fn facts(component: &ComponentFile) -> Facts<'_> {
         description: &manifest.description,
         digest: component.digest().to_string(),
         size: component.wasm().len(),
+        contract: component.contract(),
+        toolchain: component.producers(),
         overlap: manifest.overlap,
         required: &manifest.secret.required,
         generated: &manifest.secret.generated,
-        identity: manifest.identity_fields(&manifest.secret.generated).into_iter().collect(),
+        identity: manifest.identity_fields(&generated_fields(manifest)).into_iter().collect(),
         defaults: &manifest.secret.defaults,
         matches: &manifest.secret.matches,
         endpoints: endpoints.collect(),
         settings: &manifest.settings,
+        plain_text: PlainText::of(component),
         imports: component.imports(),
         exports: component.exports(),
+        with_secret: None,
     }
+}
+
+/// The fields of a JSON object that a rotation gives new values if neither operator nor tags name others.
+pub(crate) fn generated_fields(manifest: &Manifest) -> Vec<String> {
+    let named = &manifest.secret.generated;
+    if named.is_empty() { vec!["password".to_owned()] } else { named.clone() }
 }
 
 /// A host that the secret does not name was chosen by the plugin's author, so the operator has to agree to it.
@@ -113,6 +175,7 @@ fn words(component: &ComponentFile) -> String {
         line(&format!("  {}", legible::line(&manifest.description)));
     }
     line(&format!("  {} bytes, {}", component.wasm().len(), component.digest()));
+    line(&format!("  contract {}, made with {}", legible::line(component.contract()), made_with(&component.producers())));
     line("\nThe secret");
     secret(manifest).iter().for_each(|fact| line(&format!("  {fact}")));
     line("\nWhere it wants to connect (an operator's configuration can narrow this)");
@@ -120,31 +183,43 @@ fn words(component: &ComponentFile) -> String {
         line("  nowhere");
     }
     for (name, endpoint) in &manifest.endpoints {
-        let tls = match endpoint.tls {
-            TlsExpectation::Required => "always encrypted".to_owned(),
-            TlsExpectation::Optional => {
-                format!("encrypted, unless the secret says `\"{}\": false`", legible::line(&endpoint.tls_field))
-            }
-            TlsExpectation::StartTls => {
-                "begins in plain text; the plugin has to start TLS itself, the host cannot force it (STARTTLS)".to_owned()
-            }
-        };
-        line(&format!("  `{}`: {}, {tls}", legible::line(name), legible::line(&endpoint.address.to_string())));
+        line(&format!("  {}", legible::line(&format!("`{name}`: {}, {}", endpoint.address, encryption(endpoint)))));
         if needs_grant(endpoint) {
-            line(
-                "      the manifest names this host, not the secret: out of reach until a rule of the operator lists it in `endpoints`",
-            );
+            line(&format!("      {NEEDS_GRANT}"));
         }
     }
     if !manifest.settings.is_empty() {
         line("\nSettings and their defaults");
         manifest.settings.iter().for_each(|(name, value)| line(&format!("  {} = {}", legible::line(name), legible::line(value))));
     }
+    line("\nWhich versions of the secret its code can read in plain text");
+    PlainText::of(component).words().iter().for_each(|fact| line(&format!("  {fact}")));
     line("\nWhat its code can ask the host for");
     meanings(component.imports()).iter().for_each(|meaning| line(&format!("  {meaning}")));
     line("\nWhat it provides");
     component.exports().iter().for_each(|export| line(&format!("  {}", legible::line(export))));
     text
+}
+
+/// What stands beside an endpoint for which [`needs_grant`] holds.
+const NEEDS_GRANT: &str =
+    "the manifest names this host, not the secret: out of reach until a rule of the operator lists it in `endpoints`";
+
+/// Languages and tools, if the component says any.
+fn made_with(producers: &Producers) -> String {
+    let entries: Vec<&str> = producers.kinds().into_iter().flat_map(|(_, entries)| entries).map(String::as_str).collect();
+    if entries.is_empty() { "tools that it does not name".to_owned() } else { legible::line(&entries.join(", ")) }
+}
+
+/// Whether a connection to an endpoint is encrypted. Quotes the manifest.
+pub(crate) fn encryption(endpoint: &EndpointTemplate) -> String {
+    match endpoint.tls {
+        TlsExpectation::Required => "always encrypted".to_owned(),
+        TlsExpectation::Optional => format!("encrypted, unless the secret says `\"{}\": false`", endpoint.tls_field),
+        TlsExpectation::StartTls => {
+            "begins in plain text; the plugin has to start TLS itself, the host cannot force it (STARTTLS)".to_owned()
+        }
+    }
 }
 
 fn secret(manifest: &Manifest) -> Vec<String> {
@@ -168,7 +243,7 @@ fn secret(manifest: &Manifest) -> Vec<String> {
     let generated =
         if shape.generated.is_empty() { "`password`, or the whole of a plain string".to_owned() } else { owned(&shape.generated) };
     facts.push(format!("gets a new value for {generated}"));
-    let identity = manifest.identity_fields(&shape.generated).into_iter().collect::<Vec<_>>();
+    let identity = manifest.identity_fields(&generated_fields(manifest)).into_iter().collect::<Vec<_>>();
     if !identity.is_empty() {
         facts.push(format!("says who and where by {}", listed(&identity)));
     }
@@ -188,23 +263,20 @@ fn meanings(imports: &[String]) -> Vec<String> {
     let mut meanings = Vec::new();
     let mut inert = Vec::new();
     for import in imports {
-        let meaning = match import.split('@').next().unwrap_or(import) {
-            "windlass:rotation/secret" => "read the versions of this secret, each in the step that needs it, and its settings",
-            "windlass:rotation/connection" => "open byte streams to the endpoints above; the host dials and encrypts",
-            "windlass:rotation/http" => "send HTTP requests to the endpoints above; the host dials and encrypts",
-            "windlass:rotation/log" => "write lines to the operator's log, with handed-out values replaced",
-            "windlass:rotation/random" => "get random bytes",
-            "windlass:rotation/failures" => continue, // types only
-            _ => {
-                inert.push(import.as_str());
-                continue;
-            }
-        };
-        meanings.push(format!("{meaning} ({import})"));
+        if !import.starts_with("windlass:rotation/") {
+            inert.push(import.as_str());
+        } else if let Some(ability) = Ability::of(import) {
+            meanings.push(format!("{} ({import})", ability.meaning()));
+        }
     }
     if !inert.is_empty() {
+        let given = |ability| inert.iter().any(|import| Ability::of(import) == Some(ability));
+        let contents =
+            [(Ability::Clocks, "clocks"), (Ability::Random, "random bytes"), (Ability::Log, "output that goes to the log")];
+        let contents: Vec<&str> = contents.into_iter().filter(|(ability, _)| given(*ability)).map(|(_, content)| content).collect();
+        let contents = if contents.is_empty() { String::new() } else { format!("{}; ", contents.join(", ")) };
         meanings.push(format!(
-            "use the basics of WASI through {} interfaces: clocks and random bytes; no files, environment, arguments or sockets",
+            "use the basics of WASI through {} interface(s): {contents}no files, environment, arguments or sockets",
             inert.len()
         ));
     }
@@ -229,6 +301,7 @@ mod tests {
         redis 0.1.0
           Password of an ACL user of Redis 6 or later, or Valkey
           623 bytes, [digest]
+          contract 0.1.0, made with tools that it does not name
 
         The secret
           must have `username`, `password`, `host`
@@ -240,6 +313,9 @@ mod tests {
 
         Where it wants to connect (an operator's configuration can narrow this)
           `redis`: {host}:{port}, encrypted, unless the secret says `"tls": false`
+
+        Which versions of the secret its code can read in plain text
+          cannot read any version
 
         What its code can ask the host for
           write lines to the operator's log, with handed-out values replaced (windlass:rotation/log@0.1.0)
@@ -275,14 +351,12 @@ mod tests {
 
     #[test]
     fn wasi_imports_are_summed_up_as_what_they_are() {
-        let imports = ["windlass:rotation/http@0.1.0", "wasi:io/streams@0.2.6", "wasi:cli/exit@0.2.6"].map(str::to_owned);
-        assert_eq!(
-            meanings(&imports),
-            [
-                "send HTTP requests to the endpoints above; the host dials and encrypts (windlass:rotation/http@0.1.0)",
-                "use the basics of WASI through 2 interfaces: clocks and random bytes; no files, environment, arguments or sockets",
-            ]
-        );
-        assert_eq!(meanings(&[]), ["nothing"]);
+        let meant = |imports: &[&str]| meanings(&imports.iter().map(|import| (*import).to_owned()).collect::<Vec<_>>()).join("\n");
+        insta::assert_snapshot!(meant(&["windlass:rotation/http@0.1.0", "wasi:cli/stdout@0.2.6", "wasi:clocks/wall-clock@0.2.6"]), @r"
+        send HTTP requests to its endpoints; the host dials and encrypts (windlass:rotation/http@0.1.0)
+        use the basics of WASI through 2 interface(s): clocks, output that goes to the log; no files, environment, arguments or sockets
+        ");
+        insta::assert_snapshot!(meant(&["wasi:cli/exit@0.2.6"]), @"use the basics of WASI through 1 interface(s): no files, environment, arguments or sockets");
+        assert_eq!(meant(&[]), "nothing");
     }
 }

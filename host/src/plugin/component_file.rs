@@ -13,12 +13,16 @@ use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator, WasmFeature
 
 use crate::manifest::{self, Manifest, ManifestError};
 pub use crate::plugin::digest::Digest;
+use crate::plugin::producers::Producers;
 
 /// The largest component that is read, in bytes: Python and JavaScript bring their engine, up to 18 MB.
 pub const MAX_BYTES: u64 = 64 << 20;
 
 /// The version line of the contract that this host speaks. Every 0.1.x fits: later ones only add.
 pub const CONTRACT: &str = "0.1";
+
+/// The interface that makes a component a plugin.
+const ROTATOR: &str = "windlass:rotation/rotator";
 
 /// What a plugin imports from the contract.
 const CONTRACT_INTERFACES: [&str; 6] = ["connection", "failures", "http", "log", "random", "secret"];
@@ -261,6 +265,18 @@ impl ComponentFile {
     pub fn exports(&self) -> &[String] {
         &self.exports
     }
+
+    /// The version of the contract that its steps were built for, such as `0.1.0`.
+    pub fn contract(&self) -> &str {
+        let spoken = |name: &&String| interface(name) == ROTATOR && check_contract(name).is_ok();
+        let rotator = self.exports.iter().find(spoken).expect("checked in parse");
+        rotator.split_once('@').map_or("", |(_, version)| version)
+    }
+
+    /// What made it, as far as it says.
+    pub fn producers(&self) -> Producers {
+        Producers::of(&self.wasm)
+    }
 }
 
 /// What can be seen of a component from outside.
@@ -326,7 +342,7 @@ impl<'a> Outside<'a> {
     }
 
     fn check_steps(&self) -> Result<(), ComponentError> {
-        let rotators = self.functions.iter().filter(|(name, _)| interface(name) == "windlass:rotation/rotator");
+        let rotators = self.functions.iter().filter(|(name, _)| interface(name) == ROTATOR);
         // Several versions side by side are fine as long as one is ours.
         let mut other = None;
         for (name, functions) in rotators {
@@ -342,7 +358,7 @@ impl<'a> Outside<'a> {
 }
 
 /// `windlass:rotation/http` of `windlass:rotation/http@0.1.0`.
-fn interface(name: &str) -> &str {
+pub fn interface(name: &str) -> &str {
     name.split('@').next().unwrap_or(name)
 }
 
@@ -423,6 +439,7 @@ pub(crate) mod tests {
         assert_eq!(file.manifest().name.as_str(), "acme");
         assert_eq!((file.imports(), file.exports()), (&["windlass:rotation/http@0.1.3".to_owned()][..], &[ROTATOR.to_owned()][..]));
         assert_eq!((file.wasm(), file.digest()), (wasm.as_slice(), Digest::of(&wasm)));
+        assert_eq!((file.contract(), file.producers()), ("0.1.0", Producers::default()));
     }
 
     #[rstest]
