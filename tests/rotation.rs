@@ -9,6 +9,8 @@
 
 mod support;
 
+#[path = "rotation/bad_configurations.rs"]
+mod bad_configurations;
 #[path = "rotation/bad_events.rs"]
 mod bad_events;
 #[path = "rotation/bad_plugins.rs"]

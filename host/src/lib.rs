@@ -34,7 +34,7 @@
 //! | How long, how much memory? | [`config`] (values), [`plugin::call`] (use) |
 //! | Where can a secret become text? | search for `expose` |
 //! | What does the log withhold? | [`redact`], [`log`] |
-//! | What does Lambda show for a failure? | [`error`] |
+//! | What does Lambda show for a failure? | [`error`], of the start: [`init_error`] |
 //! | What may the operator set? | [`config`] |
 
 pub mod candidate;
@@ -47,6 +47,7 @@ pub mod error;
 pub mod event;
 pub mod failure;
 pub mod fields;
+pub mod init_error;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod log;

@@ -248,13 +248,21 @@ pub struct Deployment {
     pub plugins: Vec<(String, Vec<u8>)>,
     /// Without `windlass-compile` beside `bootstrap`.
     pub no_compiler: bool,
+    /// More environment variables.
+    pub variables: Vec<(String, String)>,
 }
 
 impl Deployment {
     /// With this windlass.toml and the plugins for Redis and RabbitMQ.
     pub fn new(configuration: impl Into<String>) -> Self {
         let plugins = ["redis", "rabbitmq"].map(|name| (format!("{name}.wasm"), std::fs::read(built::plugin(name)).unwrap()));
-        Self { secrets_manager: None, configuration: configuration.into(), plugins: plugins.into(), no_compiler: false }
+        Self {
+            secrets_manager: None,
+            configuration: configuration.into(),
+            plugins: plugins.into(),
+            no_compiler: false,
+            variables: Vec::new(),
+        }
     }
 
     /// Which reaches Secrets Manager at this port.
@@ -265,6 +273,12 @@ impl Deployment {
     /// With these plugins instead.
     pub fn plugins(self, plugins: Vec<(String, Vec<u8>)>) -> Self {
         Self { plugins, ..self }
+    }
+
+    /// With this environment variable too.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub fn deploy(self, account: &Arc<Account>) -> Function {
@@ -281,13 +295,14 @@ impl Deployment {
             std::fs::hard_link(&executable, file("bootstrap")).unwrap();
             executable = file("bootstrap");
         }
+        let variables = self.variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         let settings = FunctionSettings {
             executable,
             function: FunctionArn::default(),
             endpoint: format!("http://127.0.0.1:{}", self.secrets_manager.unwrap_or_else(|| account.port())),
             plugins: Some(file("plugins")),
             config: Some(file("windlass.toml")),
-            variables: vec![("WINDLASS_LOG".into(), "debug".into())],
+            variables: [("WINDLASS_LOG".into(), "debug".into())].into_iter().chain(variables).collect(),
             output: Output::File(File::create(&output).unwrap()),
         };
         let process = account.runtime.block_on(BootstrapProcess::new(settings)).unwrap();

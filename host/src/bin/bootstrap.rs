@@ -6,6 +6,8 @@
 // The step's future nests the AWS SDK's and wasmtime's, whose layout the compiler works out deeper than its default allows.
 #![recursion_limit = "256"]
 
+use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -19,6 +21,7 @@ use windlass::capability::network::Network;
 use windlass::config::Config;
 use windlass::dumpable;
 use windlass::error::StepError;
+use windlass::init_error::InitError;
 use windlass::plugin::catalogue::{Catalogue, PluginSource};
 use windlass::plugin::compiler::Compiler;
 use windlass::plugin::load::Plugins;
@@ -27,32 +30,69 @@ use windlass::secrets::SecretsManager;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match start().await {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the function reads its environment")]
+    let vars: Vec<(OsString, OsString)> = std::env::vars_os().collect();
+    let runtime_api = vars.iter().find(|(name, _)| name == "AWS_LAMBDA_RUNTIME_API").and_then(|(_, value)| value.to_str());
+    let runtime_api = runtime_api.map(str::to_owned);
+    let rotator = match start(vars).await {
+        Ok(rotator) => rotator,
+        Err(error) => {
+            does_not_start(&error, runtime_api.as_deref()).await;
+            return ExitCode::FAILURE;
+        }
+    };
+    match serve(rotator).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error!(error = %error, "the function does not start");
+            error!(error = %error, "the function ends");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn start() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// Everything that is done once, before the first event.
+async fn start(vars: Vec<(OsString, OsString)>) -> Result<Rotator, InitError> {
     dumpable::forbid()?;
     // A panic's message may quote what it was about; where it happened is enough to find it.
     std::panic::set_hook(Box::new(|panic| error!(at = panic.location().map(ToString::to_string), "panicked")));
-    let vars = environment()?;
-    let level = vars.iter().find(|(name, _)| name == "WINDLASS_LOG").map(|(_, value)| value.as_str());
-    windlass::log::start(level).or_else(|error| windlass::log::start(None).and(Err(error)))?;
+    let vars = vars.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
+    windlass::log::start(vars.iter().find(|(name, _)| name == "WINDLASS_LOG").map(|(_, value)| value.as_str()))?;
 
     let executable = std::env::current_exe()?;
-    let home = executable.parent().ok_or("the executable has no folder")?;
+    let home = executable.parent().ok_or_else(|| io::Error::other("the executable has no folder"))?;
     let config = Config::from_vars(vars, home)?;
     let secrets = SecretsManager::from_environment(config.secrets_manager_endpoint.as_deref()).await;
     let plugins = Plugins::new(Compiler::beside(home))?;
     let network = Network::new(&config)?;
     let source = PluginSource::Folder(Catalogue::new(config.plugins.clone()));
-    let rotator = Arc::new(Rotator::new(config, source, secrets, plugins, network));
+    Ok(Rotator::new(config, source, secrets, plugins, network))
+}
 
+/// An environment variable as text. One that is no UTF-8 is named, not shown.
+fn text((name, value): (OsString, OsString)) -> Result<(String, String), InitError> {
+    let name = name.to_string_lossy().into_owned();
+    match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(InitError::Environment { name }),
+    }
+}
+
+/// Says why, to the log and to Lambda.
+async fn does_not_start(error: &InitError, runtime_api: Option<&str>) {
+    // If the level of the log is what is wrong, or it was not come to. The default cannot be.
+    let _started = windlass::log::start(None);
+    error!(error_type = error.error_type(), error = error.message(), "the function does not start");
+    // Without a Runtime API somebody runs this by hand, and reads the line above.
+    if let Some(runtime_api) = runtime_api
+        && let Err(why) = error.report(runtime_api).await
+    {
+        error!(error = why, "Lambda was not told");
+    }
+}
+
+/// Runs steps until Lambda ends this environment.
+async fn serve(rotator: Rotator) -> Result<(), lambda_runtime::Error> {
+    let rotator = Arc::new(rotator);
     let mut terminate = signal(SignalKind::terminate())?;
     let serve = lambda_runtime::run(service_fn(move |event| handle(Arc::clone(&rotator), event)));
     tokio::select! {
@@ -63,18 +103,6 @@ async fn start() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             Ok(())
         }
     }
-}
-
-/// The environment. A variable that is no UTF-8 is named, not shown.
-fn environment() -> Result<Vec<(String, String)>, String> {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the function reads its environment")]
-    let vars = std::env::vars_os();
-    vars.map(|(name, value)| {
-        let name = name.to_string_lossy().into_owned();
-        let value = value.into_string().map_err(|_| format!("the environment variable {name} is not UTF-8"))?;
-        Ok((name, value))
-    })
-    .collect()
 }
 
 async fn handle(rotator: Arc<Rotator>, event: LambdaEvent<Box<RawValue>>) -> Result<(), StepError> {
