@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 use crate::redact::legible;
 
 pub mod build;
+pub mod config;
 pub mod demo;
 pub mod diff;
 pub mod inspect;
@@ -47,6 +48,7 @@ enum Command {
     Build(build::Args),
     Inspect(inspect::Args),
     Diff(diff::Args),
+    Config(config::Args),
 }
 
 /// What a command ends with.
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Diff(args) => diff::run(&args, out),
+        Command::Config(args) => config::run(&args, out),
     };
     result.unwrap_or_else(|error| {
         report(&*error);

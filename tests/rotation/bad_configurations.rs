@@ -20,7 +20,7 @@ fn logged(output: &str) -> Vec<Value> {
 
 #[rstest]
 #[case::unknown_key(Deployment::new("danger_everything = true"), &["windlass.toml is wrong", "line 1", "unknown field `danger_everything`", "expected one of", "`danger_loopback_endpoints`"])]
-#[case::out_of_range(Deployment::new("[limits]\ncall_seconds = 0"), &["windlass.toml is wrong", "`limits.call_seconds` must be 1 to 890"])]
+#[case::out_of_range(Deployment::new("[limits]\ncall_seconds = 0"), &["windlass.toml is wrong", "expected `call_seconds` from 1 to 890 s"])]
 #[case::unknown_variable(Deployment::new("").variable("WINDLASS_PLUGIN", "x"), &["WINDLASS_PLUGIN is unknown", "WINDLASS_PLUGINS"])]
 #[case::unknown_level(Deployment::new("").variable("WINDLASS_LOG", "loud"), &["`loud` is not a log level", "error, warn, info or debug"])]
 #[case::no_authority(Deployment::new("[tls]\nca_files = [\"ca.pem\"]"), &["/ca.pem of `tls.ca_files` cannot be read", "No such file"])]

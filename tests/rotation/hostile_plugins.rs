@@ -24,7 +24,7 @@ fn served_by(guest: &str, settings: &str) -> Scene {
 #[case::panics("panics", "PluginStopped", &["panicked at", "defect of the plugin"])]
 #[case::spins("spins", "PluginDeadline", &["its time was up", "limits.call_seconds"])]
 #[case::eats_memory("eats-memory", "PluginStopped", &["more than 67108864 bytes of memory"])]
-#[case::returns_a_huge_failure("returns-huge-failure", "PluginStopped", &["the plugin was stopped because it had"])]
+#[case::returns_a_huge_failure("returns-huge-failure", "PluginStopped", &["the plugin was stopped because it handed over too much data", "limits.argument_kib"])]
 #[case::writes_endlessly("writes-endlessly", "PluginDeadline", &["its time was up"])]
 #[case::says_its_secret_everywhere("logs-its-secret", "PluginInternal", &["internal (unchanged): [redacted]", "plugin's author"])]
 fn a_hostile_plugin_ends_as_a_typed_error_and_the_secret_stays_where_it_was(

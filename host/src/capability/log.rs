@@ -4,18 +4,13 @@
 
 use std::sync::Arc;
 
+use crate::config::limits::Limits;
 use crate::plugin::bindings::windlass::rotation::log::{Host, Level};
 use crate::plugin::call::CallState;
 use crate::redact::Redactor;
 
 /// The longest line, in bytes; the rest of it is cut.
 pub(crate) const MAX_LINE_BYTES: usize = 2_048;
-
-/// The most lines of one call. A plugin that logs in a loop must not fill an account's log storage.
-const MAX_LINES: usize = 200;
-
-/// The most text of one call, in bytes.
-pub(crate) const MAX_BYTES: usize = 65_536;
 
 /// How the SDK's panic hook begins its line, and what follows the thread's name in the one of Rust's standard library.
 const PANIC: &str = "panicked at ";
@@ -24,6 +19,7 @@ const PANIC: &str = "panicked at ";
 pub(crate) struct GuestLog {
     plugin: String,
     redactor: Arc<Redactor>,
+    /// How many lines and bytes may still come.
     lines: usize,
     bytes: usize,
     dropped: u64,
@@ -31,13 +27,13 @@ pub(crate) struct GuestLog {
 }
 
 impl GuestLog {
-    pub(crate) const fn new(plugin: String, redactor: Arc<Redactor>) -> Self {
-        Self { plugin, redactor, lines: 0, bytes: 0, dropped: 0, panic: None }
+    pub(crate) const fn new(plugin: String, redactor: Arc<Redactor>, limits: &Limits) -> Self {
+        Self { plugin, redactor, lines: limits.log_lines(), bytes: limits.log_bytes(), dropped: 0, panic: None }
     }
 
     /// Takes one line of the guest.
     fn line(&mut self, level: Level, line: &str) {
-        let at_the_limit = self.lines >= MAX_LINES || self.bytes >= MAX_BYTES;
+        let at_the_limit = self.lines == 0 || self.bytes == 0;
         // The last words of a guest are worth reading even if it talked too much before.
         let panic = level == Level::Error && line.starts_with(PANIC);
         if at_the_limit && !panic {
@@ -52,8 +48,8 @@ impl GuestLog {
             self.dropped += 1;
             return;
         }
-        self.lines += 1;
-        self.bytes += line.len();
+        self.lines -= 1;
+        self.bytes = self.bytes.saturating_sub(line.len());
         let plugin = self.plugin.as_str();
         match level {
             Level::Debug => tracing::debug!(target: "plugin", plugin, "{line}"),

@@ -12,7 +12,7 @@ use crate::candidate::WHOLE;
 use crate::cli::ability::Ability;
 use crate::cli::inspect::{encryption, generated_fields};
 use crate::manifest::{EndpointTemplate, Manifest, SecretShape, TlsExpectation, default_tls_field};
-use crate::password::{PasswordOptions, PasswordPolicy};
+use crate::password::PasswordOptions;
 use crate::plugin::component_file::ComponentFile;
 
 /// One thing that is not the same in both. The texts are the authors', as they wrote them.
@@ -319,7 +319,7 @@ fn of_recognition(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>
     })
 }
 
-/// What generated values look like. An option that is left open takes the function's own, then the built-in one.
+/// What generated values look like. An option that is left open takes what the operator says of all secrets, then the built-in value.
 fn of_passwords(old: &PasswordOptions, new: &PasswordOptions) -> Vec<Change> {
     let PasswordOptions {
         length,
@@ -334,12 +334,12 @@ fn of_passwords(old: &PasswordOptions, new: &PasswordOptions) -> Vec<Change> {
     let excludes = |name, old, new| of_option(name, old, new, &false, |old, new| *new && !*old);
     let keeps = |name, old, new, built_in| of_option(name, old, new, built_in, |old, new| *old && !*new);
     [
-        of_option("length", &old.length, length, &PasswordPolicy::LENGTH, |old, new| new < old),
+        of_option("length", &old.length, length, &PasswordOptions::LENGTH, |old, new| new < old),
         of_option(
             "exclude_characters",
             &old.exclude_characters,
             exclude_characters,
-            &PasswordPolicy::EXCLUDED.to_owned(),
+            &PasswordOptions::EXCLUDED.to_owned(),
             |old, new| new.chars().any(|character| !old.contains(character)),
         ),
         excludes("exclude_numbers", &old.exclude_numbers, exclude_numbers),
@@ -366,7 +366,7 @@ fn of_option<T: PartialEq + Display>(
         more.push("new values are easier to guess");
     }
     if old.is_none() && new.is_some() {
-        more.push("it counts before what the environment says for the whole function");
+        more.push("it counts before what the operator says for all secrets");
     }
     changed(Part::Password, name, old.as_ref().map(T::to_string), new.as_ref().map(T::to_string), more)
 }
@@ -594,7 +594,7 @@ mod tests {
     #[case::length_decided(
         "",
         "[password]\nlength = 64",
-        &["Password length: it counts before what the environment says for the whole function"]
+        &["Password length: it counts before what the operator says for all secrets"]
     )]
     #[case::characters_excluded(
         "[password]\nexclude_characters = \"ab\"",
