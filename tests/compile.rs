@@ -58,6 +58,7 @@ async fn code_of_the_confined_compiler_loads_and_runs() {
     let call = Call {
         handed,
         endpoints: BTreeMap::new(),
+        client_certificate: None,
         settings: BTreeMap::new(),
         network: Arc::new(Network::new(&config).unwrap()),
         limits: Limits::default(),

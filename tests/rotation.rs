@@ -19,6 +19,8 @@ mod bad_plugins;
 mod bad_secrets;
 #[path = "rotation/bad_services.rs"]
 mod bad_services;
+#[path = "rotation/client_certificates.rs"]
+mod client_certificates;
 #[path = "rotation/hostile_plugins.rs"]
 mod hostile_plugins;
 #[path = "rotation/interrupted.rs"]

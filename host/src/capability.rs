@@ -1,6 +1,7 @@
 //! What a guest may reach: exactly what the files of this folder hand over. Everything absent is denied.
 
 pub mod address;
+pub mod client_certificate;
 pub mod connection;
 pub mod endpoint;
 pub mod grant;

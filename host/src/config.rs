@@ -13,11 +13,13 @@ use crate::capability::grant::Grant;
 use crate::event::SecretArn;
 use crate::password::{PasswordOptions, PasswordPolicy};
 
+pub mod client_certificate;
 pub mod error;
 pub mod explain;
 pub mod limits;
 pub mod rule;
 
+pub use client_certificate::ClientCertificateFiles;
 pub use error::{ConfigError, RuleError};
 pub use limits::{Limit, Limits, LimitsTable};
 pub use rule::{SecretPattern, SecretRule};
@@ -179,15 +181,17 @@ impl Config {
             |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), why: error.to_string().trim_end().to_owned() };
         let file: File = toml::from_str(text).map_err(syntax)?;
         let password = file.defaults.password.clone().over(self.environment_password.clone());
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         let wrong = |rule, source| ConfigError::Rule { path: path.to_owned(), rule, source };
         PasswordPolicy::new(&password).map_err(|source| wrong("the table `defaults`".to_owned(), source.into()))?;
         for spanned in file.secrets {
             let line = text[..spanned.span().start].matches('\n').count() + 1;
-            let rule = SecretRule { line, ..spanned.into_inner() };
+            let rule = spanned.into_inner();
+            let client_certificate = rule.client_certificate.map(|files| files.in_folder(folder));
+            let rule = SecretRule { line, client_certificate, ..rule };
             rule.check(&password).map_err(|source| wrong(rule.to_string(), source))?;
             self.rules.push(rule);
         }
-        let folder = path.parent().unwrap_or_else(|| Path::new(""));
         self.ca_files.extend(file.tls.ca_files.iter().map(|ca| folder.join(ca)));
         self.defaults = file.defaults;
         self.limits = file.limits;
@@ -279,6 +283,10 @@ mod tests {
 
     #[rstest]
     #[case::unknown_key("danger_everything = true", "unknown field `danger_everything`")]
+    #[case::certificate_without_key(
+        "[[secrets]]\nsecret = \"a\"\nclient_certificate = { certificate_file = \"a.pem\" }",
+        "missing field `key_file`"
+    )]
     #[case::unknown_rule_key("[[secrets]]\nsecret = \"a\"\nadmn = \"b\"", "unknown field `admn`")]
     #[case::short_arn("[[secrets]]\nsecret = \"arn:aws:secretsmanager:a:1:secret:b\"", "matches no secret")]
     #[case::short_password(
@@ -299,10 +307,26 @@ mod tests {
     )]
     #[case::for_nobody("\n[[secrets]]\nadmin = \"b\"", "the rule at line 2 says of no secret that it is meant")]
     #[case::admin_by_tag("[[secrets]]\ntags = { team = \"a\" }\nadmin = \"b\"", "binds an admin credential without `secret`")]
+    #[case::certificate_by_tag(
+        "[[secrets]]\ntags = { team = \"a\" }\nclient_certificate = { certificate_file = \"a.pem\", key_file = \"a.key\" }",
+        "shows a client certificate without `secret`"
+    )]
     #[case::limit_of_one("[[secrets]]\nsecret = \"a\"\nlimits = { memory_mib = 0 }", "expected `memory_mib` from 1 to 1024 MiB")]
     fn a_wrong_file_stops_the_start(#[case] text: &str, #[case] part: &str) {
         let error = read(text).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "[tls]\nca_files = [\"ca.pem\"]\n[[secrets]]\nsecret = \"a\"\n\
+                    client_certificate = { certificate_file = \"app.pem\", key_file = \"/etc/app.key\" }";
+        std::fs::write(folder.path().join("windlass.toml"), text).unwrap();
+        let config = Config::from_vars([], folder.path()).unwrap();
+        assert_eq!(config.ca_files, [folder.path().join("ca.pem")]);
+        let files = ClientCertificateFiles { certificate_file: folder.path().join("app.pem"), key_file: "/etc/app.key".into() };
+        assert_eq!(config.rules[0].client_certificate, Some(files));
     }
 
     #[test]

@@ -453,8 +453,9 @@ impl Run<'_> {
         let endpoints = self.endpoints(manifest, &handed.pending)?;
         let mut settings = manifest.settings.clone();
         settings.extend(self.rule().map(|rule| rule.settings.clone()).unwrap_or_default());
+        let client_certificate = self.rule().and_then(|rule| self.rotator.network.client_certificate(rule));
         let (network, limits) = (Arc::clone(&self.rotator.network), self.rotator.config.limits(self.rule()));
-        Ok(Call { handed, endpoints, settings, network, limits, deadline: self.deadline })
+        Ok(Call { handed, endpoints, client_certificate, settings, network, limits, deadline: self.deadline })
     }
 
     /// Where the plugin may connect with this value; refused if the value lacks a field or an endpoint is not granted.

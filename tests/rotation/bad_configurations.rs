@@ -24,6 +24,10 @@ fn logged(output: &str) -> Vec<Value> {
 #[case::unknown_variable(Deployment::new("").variable("WINDLASS_PLUGIN", "x"), &["WINDLASS_PLUGIN is unknown", "WINDLASS_PLUGINS"])]
 #[case::unknown_level(Deployment::new("").variable("WINDLASS_LOG", "loud"), &["`loud` is not a log level", "error, warn, info or debug"])]
 #[case::no_authority(Deployment::new("[tls]\nca_files = [\"ca.pem\"]"), &["/ca.pem of `tls.ca_files` cannot be read", "No such file"])]
+#[case::no_client_certificate(
+    Deployment::new("[[secrets]]\nsecret = \"a\"\nclient_certificate = { certificate_file = \"app.pem\", key_file = \"app.key\" }"),
+    &["/app.pem of `client_certificate.certificate_file` cannot be read"]
+)]
 fn lambda_and_the_log_are_told_the_same(#[case] deployment: Deployment, #[case] words: &[&str]) {
     let account = Account::new();
     let canary = Canary::new();

@@ -17,9 +17,9 @@ pub struct Pki {
     authority_der: CertificateDer<'static>,
 }
 
-/// A server's certificate chain and key, as PEM files.
+/// A certificate chain and its key, as PEM files.
 #[derive(Debug, Clone)]
-pub struct ServerCertificate {
+pub struct CertificateFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
 }
@@ -55,7 +55,7 @@ impl Pki {
     }
 
     /// A server certificate of this authority.
-    pub fn server(&self, kind: Kind) -> ServerCertificate {
+    pub fn server(&self, kind: Kind) -> CertificateFiles {
         let names = match kind {
             Kind::Good | Kind::Expired => vec!["localhost".to_owned(), "127.0.0.1".to_owned(), hostname()],
             Kind::WrongName => vec!["elsewhere.example".to_owned()],
@@ -71,7 +71,22 @@ impl Pki {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.authority).unwrap();
         let file = |extension: &str| self.folder.path().join(format!("{kind:?}.{extension}").to_lowercase());
-        let files = ServerCertificate { certificate: file("pem"), key: file("key") };
+        let files = CertificateFiles { certificate: file("pem"), key: file("key") };
+        std::fs::write(&files.certificate, certificate.pem()).unwrap();
+        std::fs::write(&files.key, key.serialize_pem()).unwrap();
+        files
+    }
+
+    /// A certificate that this authority issued to a client.
+    pub fn client_certificate(&self) -> CertificateFiles {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, "Windlass test client");
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.authority).unwrap();
+        let files =
+            CertificateFiles { certificate: self.folder.path().join("client.pem"), key: self.folder.path().join("client.key") };
         std::fs::write(&files.certificate, certificate.pem()).unwrap();
         std::fs::write(&files.key, key.serialize_pem()).unwrap();
         files

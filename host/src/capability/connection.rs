@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::Resource;
 
+use crate::capability::client_certificate::ClientCertificate;
 use crate::capability::endpoint::{Address, Endpoint, Tls};
 use crate::capability::network::{CallNetwork, DialError, Network, OpenError, Slot, Stream, end_of, no_answer};
 use crate::capability::tls;
@@ -23,6 +24,7 @@ pub struct Connection {
     open: Option<(Stream, Slot)>,
     endpoint: Endpoint,
     network: Arc<Network>,
+    certificate: Option<Arc<ClientCertificate>>,
     limits: Limits,
     deadline: Instant,
     sent: bool,
@@ -112,6 +114,7 @@ impl Connection {
             open: Some(open),
             endpoint: network.endpoint(endpoint)?.clone(),
             network: Arc::clone(network.network()),
+            certificate: network.certificate().cloned(),
             limits: network.limits().clone(),
             deadline: network.deadline(),
             sent: false,
@@ -173,7 +176,8 @@ impl Connection {
             Ok(None) => return Err(ConnectionError::Injected { address: self.endpoint.address(), sent }),
             Err(error) => return Err(self.broken("before the TLS handshake", error.to_string())),
         };
-        let encrypted = self.network.encrypt(&self.endpoint, stream, &self.limits, self.deadline).await;
+        let certificate = self.certificate.as_deref();
+        let encrypted = self.network.encrypt(&self.endpoint, stream, certificate, &self.limits, self.deadline).await;
         let stream = encrypted.map_err(|source| ConnectionError::Handshake { source, sent })?;
         // What came in plain text proves nothing about the encrypted stream.
         self.received = false;
@@ -255,12 +259,16 @@ mod tests {
     use crate::capability::test_server::{
         AndThen, Authority, Certificate, ConfigWithFiles, config, echo, endpoint, listen, read_head, says, silent,
     };
-    use crate::config::{Limit, LimitsTable, Loopback};
+    use crate::config::{Limit, LimitsTable, Loopback, SecretRule};
 
     fn call(config: &ConfigWithFiles, endpoint: Endpoint) -> CallNetwork {
+        call_of(config, endpoint, Duration::from_secs(30))
+    }
+
+    fn call_of(config: &ConfigWithFiles, endpoint: Endpoint, length: Duration) -> CallNetwork {
         let network = Arc::new(Network::new(&config.config).unwrap());
         let endpoints = BTreeMap::from([(endpoint.name.clone(), endpoint)]);
-        CallNetwork::new(network, endpoints, config.config.limits(None), Instant::now() + Duration::from_secs(30))
+        CallNetwork::new(network, endpoints, config.config.limits(None), Instant::now() + length)
     }
 
     async fn open(config: &ConfigWithFiles, port: u16, tls: Tls) -> Connection {
@@ -338,9 +346,11 @@ mod tests {
         let mut config = config(Loopback::Local, &[]);
         config.config.limits = LimitsTable::default().with(Limit::Io, 100);
         let mut connection = open(&config, listen(silent).await, Tls::Plain).await;
+        let begin = Instant::now();
         let (cause, effect, message) = told(connection.read(10).await);
         assert_eq!((cause, effect), (Cause::Unreachable, Effect::Unknown));
         assert!(message.contains("broke while reading: no answer within 100 ms"), "{message}");
+        assert!(begin.elapsed() < Duration::from_secs(5), "that was the call's time");
         assert!(told(connection.write(b"more").await).2.contains("is closed since it failed"));
     }
 
@@ -354,8 +364,10 @@ mod tests {
         })
         .await;
         let mut connection = open(&config, port, Tls::Plain).await;
+        let begin = Instant::now();
         let (cause, effect, _) = told(connection.write(&vec![0; 64 << 20]).await);
         assert_eq!((cause, effect), (Cause::Unreachable, Effect::Unknown));
+        assert!(begin.elapsed() < Duration::from_secs(5), "that was the call's time");
     }
 
     /// Agrees to TLS with `consent` after the client asked with a blank line, and echoes behind the handshake.
@@ -422,6 +434,69 @@ mod tests {
             assert!(told(result).2.contains("is closed"));
         }
         assert!(told(connection.read(1).await).2.contains("is closed"));
+    }
+
+    /// The service says no to TLS and would go on in plain text. A plugin that does not listen, and starts TLS, has no stream left.
+    #[tokio::test]
+    async fn a_service_that_refuses_the_upgrade_fails_the_call() {
+        let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let port = listen(move |mut stream: TcpStream| {
+            let heard = heard.clone();
+            async move {
+                read_head(&mut stream).await;
+                stream.write_all(b"454 TLS not available\n").await.unwrap();
+                let mut begin = [0; 2];
+                stream.read_exact(&mut begin).await.unwrap();
+                let _ = stream.write_all(b"500 what?\n").await;
+                let mut rest = Vec::new();
+                let _ = stream.read_to_end(&mut rest).await;
+                heard.send((begin, rest)).unwrap();
+            }
+        })
+        .await;
+        let mut connection = open(&config(Loopback::Local, &[]), port, Tls::StartTls).await;
+        connection.write(b"STARTTLS\r\n\r\n").await.unwrap();
+        assert_eq!(read_until(&mut connection, b"\n").await, b"454 TLS not available\n");
+        let (cause, effect, message) = told(connection.start_tls().await);
+        assert_eq!((cause, effect), (Cause::Unreachable, Effect::Unknown));
+        assert!(message.contains("could not be reached (tls): the service does not speak TLS on this port"), "{message}");
+        assert!(told(connection.write(b"the password").await).2.contains("is closed since it failed"));
+        let (begin, rest) = hears.recv().await.unwrap();
+        assert_eq!(begin, [22, 3], "a handshake record");
+        assert!(!rest.windows(8).any(|window| window == b"password"));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_demands_a_certificate_after_the_upgrade_gets_that_of_the_rule() {
+        let authority = Authority::new();
+        let acceptor = authority.acceptor_for_clients(&Certificate::for_name("localhost"), &rustls::version::TLS12);
+        let port = listen(starts_tls(acceptor, b"220 go\n")).await;
+        let mut config = config(Loopback::Local, &[&authority]);
+        let files = config.client_certificate("app", &authority.client_pem());
+        let rule = SecretRule { client_certificate: Some(files), ..SecretRule::default() };
+        config.config.rules.push(rule.clone());
+        let call = || call(&config, endpoint("localhost", port, Tls::StartTls));
+        let started = async |mut call: CallNetwork| {
+            let mut connection = Connection::open(&mut call, "service").await.unwrap();
+            connection.write(b"STARTTLS\r\n\r\n").await.unwrap();
+            read_until(&mut connection, b"\n").await;
+            connection.start_tls().await
+        };
+        let certificate = call().network().client_certificate(&rule);
+        started(call().presenting(certificate)).await.unwrap();
+        let (cause, _, message) = told(started(call()).await);
+        assert!(cause == Cause::Unreachable && message.contains("the service demands a client certificate"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_call_ends_a_read_that_may_take_longer() {
+        let config = config(Loopback::Local, &[]);
+        let begin = Instant::now();
+        let endpoint = endpoint("127.0.0.1", listen(silent).await, Tls::Plain);
+        let mut call = call_of(&config, endpoint, Duration::from_millis(100));
+        let mut connection = Connection::open(&mut call, "service").await.unwrap();
+        assert!(told(connection.read(10).await).2.contains("or the call's time was over"));
+        assert!(begin.elapsed() < config.config.limits(None).io(), "{:?}", begin.elapsed());
     }
 
     #[tokio::test]

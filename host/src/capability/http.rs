@@ -16,6 +16,7 @@ use tokio::time::timeout_at;
 
 use crate::capability::endpoint::{Address, Endpoint, Tls};
 use crate::capability::network::{CallNetwork, OpenError, end_of, no_answer};
+use crate::capability::tls;
 use crate::config::limits::{Limit, Limits, Row};
 use crate::failure::{Cause, Effect};
 use crate::plugin::bindings::windlass::rotation::failures;
@@ -262,6 +263,9 @@ fn in_words(error: &hyper::Error) -> String {
     if error.is_incomplete_message() {
         return "the service closed the connection before the answer was complete".to_owned();
     }
+    if let Some(refusal) = error.source().and_then(tls::refusal) {
+        return refusal;
+    }
     match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -498,9 +502,22 @@ mod tests {
         let port = listen(answers(None, start, AndThen::Listens)).await;
         let limits = Limits::default().with(Limit::Io, 100);
         let mut call = call(endpoint("127.0.0.1", port, Tls::Plain), &[], limits);
+        let begin = Instant::now();
         let (cause, effect, message) = told(send(&mut call, request("GET", "/")).await);
         assert_eq!((cause, effect), (Cause::Unreachable, Effect::Unknown));
         assert!(message.contains("no answer within 100 ms"), "{message}");
+        assert!(begin.elapsed() < Duration::from_secs(5), "that was the call's time");
+    }
+
+    /// Under TLS 1.3 the service refuses a client after its own handshake is done.
+    #[tokio::test]
+    async fn a_service_that_demands_a_certificate_says_so_before_the_answer() {
+        let authority = Authority::new();
+        let acceptor = authority.acceptor_for_clients(&Certificate::for_name("localhost"), &rustls::version::TLS13);
+        let port = listen(answers(Some(acceptor), "HTTP/1.1 204 No Content\r\n\r\n", AndThen::HangsUp)).await;
+        let mut call = call(endpoint("localhost", port, Tls::FromTheStart), &[&authority], Limits::default());
+        let (cause, _, message) = told(send(&mut call, request("GET", "/")).await);
+        assert!(cause == Cause::Unreachable && message.contains("the service demands a client certificate"), "{message}");
     }
 
     #[tokio::test]

@@ -19,15 +19,17 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use crate::capability::address::{AddressPolicy, AddressPolicyError, Forbidden};
+use crate::capability::client_certificate::{ClientCertificate, ClientCertificateError};
 use crate::capability::endpoint::{Address, Endpoint, Tls, ip_address};
 use crate::capability::tls::{TlsError, Trust};
-use crate::config::{Config, Limits};
+use crate::config::{ClientCertificateFiles, Config, Limits, SecretRule};
 use crate::failure::Cause;
 
 /// What all calls share: whom to trust and where nobody may go.
 pub struct Network {
     policy: AddressPolicy,
     trust: Trust,
+    client_certificates: BTreeMap<ClientCertificateFiles, Arc<ClientCertificate>>,
 }
 
 /// What is wrong with the part of the configuration that is about the network. Stops the start.
@@ -37,6 +39,9 @@ pub enum NetworkError {
     /// A file of certificate authorities cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A rule's client certificate cannot be used.
+    #[error(transparent)]
+    ClientCertificate(#[from] ClientCertificateError),
     /// Loopback endpoints or the Runtime API cannot be read.
     #[error(transparent)]
     Address(#[from] AddressPolicyError),
@@ -102,31 +107,46 @@ impl Network {
     /// How many addresses of a name are tried. More would divide the time into slices that are too short to connect.
     const MAX_ADDRESSES: usize = 8;
 
-    /// Reads the operator's certificate authorities and checks every rule about the network.
+    /// Reads the operator's certificate authorities and client certificates, and checks every rule about the network.
     ///
     /// # Errors
     ///
     /// [`NetworkError`] for a file that cannot be used and an entry that matches nothing.
     pub fn new(config: &Config) -> Result<Self, NetworkError> {
-        Ok(Self { policy: AddressPolicy::new(config)?, trust: Trust::new(&config.ca_files)? })
+        let mut client_certificates = BTreeMap::new();
+        for files in config.rules.iter().filter_map(|rule| rule.client_certificate.as_ref()) {
+            client_certificates.insert(files.clone(), Arc::new(ClientCertificate::read(files)?));
+        }
+        Ok(Self { policy: AddressPolicy::new(config)?, trust: Trust::new(&config.ca_files)?, client_certificates })
+    }
+
+    /// What the host proves itself with to the endpoints of the secrets of this rule.
+    pub fn client_certificate(&self, rule: &SecretRule) -> Option<Arc<ClientCertificate>> {
+        self.client_certificates.get(rule.client_certificate.as_ref()?).cloned()
     }
 
     /// Connects to an endpoint: encrypted if it is [`Tls::FromTheStart`], else in plain text. Each stage takes at most
-    /// [`Limits::connect`], and all together end at `deadline`.
+    /// [`Limits::connect`], and all together end at `deadline`. `certificate` is shown to a service that asks for one.
     ///
     /// # Errors
     ///
     /// [`DialError`] says how far it came.
-    pub async fn dial(&self, endpoint: &Endpoint, limits: &Limits, deadline: Instant) -> Result<Stream, DialError> {
+    pub async fn dial(
+        &self,
+        endpoint: &Endpoint,
+        certificate: Option<&ClientCertificate>,
+        limits: &Limits,
+        deadline: Instant,
+    ) -> Result<Stream, DialError> {
         let addresses = self.resolve(endpoint, limits, deadline).await?;
         let stream = connect(endpoint, &addresses, limits, deadline).await?;
         match endpoint.tls {
-            Tls::FromTheStart => self.encrypt(endpoint, stream, limits, deadline).await,
+            Tls::FromTheStart => self.encrypt(endpoint, stream, certificate, limits, deadline).await,
             Tls::StartTls | Tls::Plain => Ok(Stream::Plain(stream)),
         }
     }
 
-    /// Encrypts a plain stream to `endpoint`, with its host as the server name.
+    /// Encrypts a plain stream to `endpoint`, with its host as the server name. `certificate` is shown to a service that asks for one.
     ///
     /// # Errors
     ///
@@ -135,10 +155,12 @@ impl Network {
         &self,
         endpoint: &Endpoint,
         stream: TcpStream,
+        certificate: Option<&ClientCertificate>,
         limits: &Limits,
         deadline: Instant,
     ) -> Result<Stream, DialError> {
-        match timeout_at(end_of(limits.connect(), deadline), self.trust.handshake(&endpoint.host, stream)).await {
+        let handshake = self.trust.handshake(&endpoint.host, stream, certificate);
+        match timeout_at(end_of(limits.connect(), deadline), handshake).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
             Ok(Err(why)) => Err(unreachable(endpoint, Stage::Tls, why)),
             Err(_) => Err(unreachable(endpoint, Stage::Tls, no_answer(limits.connect()))),
@@ -276,6 +298,7 @@ impl AsyncWrite for Stream {
 pub struct CallNetwork {
     network: Arc<Network>,
     endpoints: BTreeMap<String, Endpoint>,
+    certificate: Option<Arc<ClientCertificate>>,
     limits: Limits,
     deadline: Instant,
     slots: Arc<Semaphore>,
@@ -332,7 +355,12 @@ impl CallNetwork {
     /// The view of one call, which ends at `deadline`.
     pub fn new(network: Arc<Network>, endpoints: BTreeMap<String, Endpoint>, limits: Limits, deadline: Instant) -> Self {
         let slots = Arc::new(Semaphore::new(limits.open_connections()));
-        Self { network, endpoints, limits, deadline, slots, opened: 0 }
+        Self { network, endpoints, certificate: None, limits, deadline, slots, opened: 0 }
+    }
+
+    /// The same view, showing this certificate to services that ask for one.
+    pub fn presenting(self, certificate: Option<Arc<ClientCertificate>>) -> Self {
+        Self { certificate, ..self }
     }
 
     /// The endpoint of this name.
@@ -360,12 +388,18 @@ impl CallNetwork {
         }
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| OpenError::TooManyOpen { most: open })?;
         self.opened += 1;
-        Ok((self.network.dial(&endpoint, &self.limits, self.deadline).await?, Slot(slot)))
+        let stream = self.network.dial(&endpoint, self.certificate.as_deref(), &self.limits, self.deadline).await?;
+        Ok((stream, Slot(slot)))
     }
 
     /// What dials for this call.
     pub(crate) const fn network(&self) -> &Arc<Network> {
         &self.network
+    }
+
+    /// What is shown to services that ask for a certificate.
+    pub(crate) const fn certificate(&self) -> Option<&Arc<ClientCertificate>> {
+        self.certificate.as_ref()
     }
 
     /// The limits of this call.
@@ -386,7 +420,10 @@ mod tests {
 
     use super::*;
     use crate::capability::grant::{Grant, Reach};
-    use crate::capability::test_server::{AndThen, Authority, Certificate, config, echo, endpoint, listen, says, silent};
+    use crate::capability::test_server::{
+        AndThen, Authority, Certificate, ConfigWithFiles, config, echo, endpoint, listen, says, silent,
+    };
+    use crate::capability::tls;
     use crate::config::{Limit, LimitsTable, Loopback};
 
     fn far() -> Instant {
@@ -394,7 +431,7 @@ mod tests {
     }
 
     async fn dial(config: &Config, endpoint: &Endpoint) -> Result<Stream, DialError> {
-        Network::new(config).unwrap().dial(endpoint, &config.limits(None), far()).await
+        Network::new(config).unwrap().dial(endpoint, None, &config.limits(None), far()).await
     }
 
     fn unreachable_at(result: Result<Stream, DialError>) -> (Stage, String) {
@@ -404,12 +441,17 @@ mod tests {
         }
     }
 
-    async fn answers(mut stream: Stream) -> String {
-        stream.write_all(b"hello").await.unwrap();
-        stream.flush().await.unwrap();
+    async fn answers(stream: Stream) -> String {
+        exchanged(stream).await.unwrap()
+    }
+
+    /// What an echoing service answers to a greeting.
+    async fn exchanged(mut stream: Stream) -> io::Result<String> {
+        stream.write_all(b"hello").await?;
+        stream.flush().await?;
         let mut answer = [0; 5];
-        stream.read_exact(&mut answer).await.unwrap();
-        String::from_utf8(answer.to_vec()).unwrap()
+        stream.read_exact(&mut answer).await?;
+        Ok(String::from_utf8(answer.to_vec()).unwrap())
     }
 
     #[rstest]
@@ -507,8 +549,159 @@ mod tests {
         let port = listen(silent).await;
         let mut config = config(Loopback::Local, &[]).config;
         config.limits = LimitsTable::default().with(Limit::Connect, 100);
+        let begin = Instant::now();
         let (stage, why) = unreachable_at(dial(&config, &endpoint("127.0.0.1", port, Tls::FromTheStart)).await);
         assert_eq!((stage, why.as_str()), (Stage::Tls, "no answer within 100 ms, or the call's time was over"));
+        assert!(begin.elapsed() < Duration::from_secs(5), "that was the call's time");
+    }
+
+    /// The service would take a log-in in plain text, and gets none.
+    #[tokio::test]
+    async fn there_is_no_way_back_to_plain_text() {
+        let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let port = listen(move |mut stream: TcpStream| {
+            let heard = heard.clone();
+            async move {
+                let _ = stream.write_all(b"+OK welcome\r\n").await;
+                let mut bytes = Vec::new();
+                let _ = stream.read_to_end(&mut bytes).await;
+                heard.send(bytes).unwrap();
+            }
+        })
+        .await;
+        let mut call = call(endpoint("localhost", port, Tls::FromTheStart));
+        let error = call.open("service").await.err().unwrap();
+        assert!(matches!(error, OpenError::Dial(DialError::Unreachable { stage: Stage::Tls, .. })), "{error}");
+        let bytes = hears.recv().await.unwrap();
+        // A handshake record and perhaps an alert, <https://www.rfc-editor.org/rfc/rfc8446#section-5.1>.
+        assert_eq!(bytes[..2], [22, 3]);
+        assert!(hears.try_recv().is_err(), "it was tried again");
+    }
+
+    /// What a service answers that has nothing newer than TLS 1.1: an alert, or its own choice of a version.
+    #[rstest]
+    #[case::protocol_version(&[21, 3, 1, 0, 2, 2, 70])]
+    #[case::server_hello(&hello_of_tls_1_1())]
+    #[tokio::test]
+    async fn a_service_without_tls_1_2_is_refused(#[case] answer: &[u8]) {
+        let answer: Arc<[u8]> = answer.into();
+        let port = listen(move |mut stream: TcpStream| {
+            let answer = Arc::clone(&answer);
+            async move {
+                let mut record = [0; 5];
+                stream.read_exact(&mut record).await.unwrap();
+                let mut hello = vec![0; usize::from(u16::from_be_bytes([record[3], record[4]]))];
+                stream.read_exact(&mut hello).await.unwrap();
+                stream.write_all(&answer).await.unwrap();
+                silent(stream).await;
+            }
+        })
+        .await;
+        let result = dial(&config(Loopback::Local, &[]).config, &endpoint("localhost", port, Tls::FromTheStart)).await;
+        let (stage, why) = unreachable_at(result);
+        let words = "the service has no TLS version and cipher in common with us; it must offer TLS 1.2 or 1.3";
+        assert_eq!((stage, why.as_str()), (Stage::Tls, words));
+    }
+
+    /// A ServerHello, <https://www.rfc-editor.org/rfc/rfc4346#section-7.4.1.3>: TLS 1.1, no session, TLS_RSA_WITH_AES_128_CBC_SHA.
+    fn hello_of_tls_1_1() -> Vec<u8> {
+        [&[22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2][..], &[7; 32], &[0, 0, 0x2f, 0]].concat()
+    }
+
+    #[rstest]
+    #[case::tls_1_2(&rustls::version::TLS12)]
+    #[case::tls_1_3(&rustls::version::TLS13)]
+    #[tokio::test]
+    async fn a_service_that_demands_a_certificate_gets_the_one_of_the_rule(
+        #[case] version: &'static rustls::SupportedProtocolVersion,
+    ) {
+        let authority = Authority::named("ours");
+        let port = listen(echo(Some(authority.acceptor_for_clients(&Certificate::for_name("localhost"), version)))).await;
+        let mut config = config(Loopback::Local, &[&authority]);
+        let with_its_own = rule(&mut config, "app", &authority);
+        let with_a_strangers = rule(&mut config, "stranger", &Authority::named("theirs"));
+        let (neighbour, config) = (SecretRule::default(), config.config);
+        let network = Network::new(&config).unwrap();
+        let endpoint = endpoint("localhost", port, Tls::FromTheStart);
+        let said = async |rule: &SecretRule| {
+            let certificate = network.client_certificate(rule);
+            let stream = match network.dial(&endpoint, certificate.as_deref(), &config.limits(None), far()).await {
+                Err(error) => return error.to_string(),
+                Ok(stream) => stream,
+            };
+            // Under TLS 1.3 the client has done its part by now, and hears with the first read what the service thinks of it.
+            exchanged(stream).await.unwrap_or_else(|error| tls::in_words(&error))
+        };
+        assert_eq!(said(&with_its_own).await, "hello");
+        let refused = said(&with_a_strangers).await;
+        assert!(refused.contains("the service does not know the authority of the client certificate"), "{refused}");
+        let refused = said(&neighbour).await;
+        assert!(refused.contains("the service demands a client certificate. Name the files"), "{refused}");
+        assert_eq!(said(&with_its_own).await, "hello", "what one rule is refused does not count for another");
+    }
+
+    /// A rule with a certificate that this authority issued.
+    fn rule(config: &mut ConfigWithFiles, name: &str, authority: &Authority) -> SecretRule {
+        let files = config.client_certificate(name, &authority.client_pem());
+        let rule = SecretRule { client_certificate: Some(files), ..SecretRule::default() };
+        config.config.rules.push(rule.clone());
+        rule
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_shown_to_nobody_who_does_not_ask() {
+        let authority = Authority::new();
+        let port = listen(echo(Some(authority.acceptor(&Certificate::for_name("localhost"))))).await;
+        let mut config = config(Loopback::Local, &[&authority]);
+        let rule = rule(&mut config, "app", &authority);
+        let network = Network::new(&config.config).unwrap();
+        let certificate = network.client_certificate(&rule);
+        let endpoint = endpoint("localhost", port, Tls::FromTheStart);
+        let stream = network.dial(&endpoint, certificate.as_deref(), &config.config.limits(None), far()).await.unwrap();
+        assert_eq!(answers(stream).await, "hello");
+    }
+
+    #[test]
+    fn a_client_certificate_that_cannot_be_used_stops_the_start() {
+        let mut config = config(Loopback::Local, &[]);
+        let mut rule = rule(&mut config, "app", &Authority::new());
+        rule.client_certificate.as_mut().unwrap().key_file = "/nowhere/app.key".into();
+        config.config.rules.push(rule);
+        let error = Network::new(&config.config).err().unwrap().to_string();
+        assert!(error.starts_with("the file /nowhere/app.key of `client_certificate.key_file` cannot be read"), "{error}");
+    }
+
+    /// A listener whose queue is full, so that the kernel drops what would open another connection.
+    #[tokio::test]
+    async fn a_service_that_takes_no_connection_costs_the_limit() {
+        let listener = tokio::net::TcpSocket::new_v4().unwrap();
+        listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listener.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) =
+            tokio::time::timeout(Duration::from_millis(100), tokio::net::TcpSocket::new_v4().unwrap().connect(address)).await
+        {
+            waiting.push(stream);
+        }
+        let mut config = config(Loopback::Local, &[]).config;
+        config.limits = LimitsTable::default().with(Limit::Connect, 100);
+        let begin = Instant::now();
+        let (stage, why) = unreachable_at(dial(&config, &endpoint("127.0.0.1", address.port(), Tls::Plain)).await);
+        assert_eq!((stage, why.as_str()), (Stage::Connect, "no answer within 100 ms, or the call's time was over"));
+        assert!(begin.elapsed() < Duration::from_secs(5), "that was the call's time");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_call_ends_a_handshake_that_may_take_longer() {
+        let port = listen(silent).await;
+        let config = config(Loopback::Local, &[]).config;
+        let begin = Instant::now();
+        let deadline = begin + Duration::from_millis(100);
+        let endpoint = endpoint("127.0.0.1", port, Tls::FromTheStart);
+        let result = Network::new(&config).unwrap().dial(&endpoint, None, &config.limits(None), deadline).await;
+        assert_eq!(unreachable_at(result).0, Stage::Tls);
+        assert!(begin.elapsed() < config.limits(None).connect(), "{:?}", begin.elapsed());
     }
 
     #[tokio::test]

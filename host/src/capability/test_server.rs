@@ -4,16 +4,20 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType, date_time_ymd};
-use rustls::ServerConfig;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType, date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::capability::endpoint::{Endpoint, Tls};
 use crate::capability::grant::Reach;
-use crate::config::{Config, Loopback};
+use crate::config::{ClientCertificateFiles, Config, Loopback};
 
 /// A certificate authority of its own.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -40,9 +44,21 @@ impl Certificate {
     }
 }
 
+/// A certificate for a client and its key, as PEM.
+pub(crate) struct ClientPem {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
 impl Authority {
     pub(crate) fn new() -> Self {
+        Self::named("rcgen self signed cert")
+    }
+
+    /// With a name of its own, where authorities are told apart.
+    pub(crate) fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
@@ -51,8 +67,35 @@ impl Authority {
         self.0.pem()
     }
 
+    /// A certificate that this authority issued to a client.
+    pub(crate) fn client_pem(&self) -> ClientPem {
+        let mut params = CertificateParams::default();
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        ClientPem { certificate: params.signed_by(&key, &self.0).unwrap().pem(), key: key.serialize_pem() }
+    }
+
     /// Accepts TLS with a certificate that this authority signed.
     pub(crate) fn acceptor(&self, certificate: &Certificate) -> TlsAcceptor {
+        let (certificate, key) = self.signed(certificate);
+        acceptor(certificate, &key, rustls::ALL_VERSIONS, WebPkiClientVerifier::no_client_auth())
+    }
+
+    /// As [`Authority::acceptor`], in this version of TLS, from clients with a certificate that this authority issued too.
+    pub(crate) fn acceptor_for_clients(
+        &self,
+        certificate: &Certificate,
+        version: &'static SupportedProtocolVersion,
+    ) -> TlsAcceptor {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let (certificate, key) = self.signed(certificate);
+        acceptor(certificate, &key, &[version], clients)
+    }
+
+    fn signed(&self, certificate: &Certificate) -> (CertificateDer<'static>, KeyPair) {
         let mut params = CertificateParams::default();
         params.subject_alt_names = match certificate.name.parse::<IpAddr>() {
             Ok(ip) => vec![SanType::IpAddress(ip)],
@@ -61,22 +104,26 @@ impl Authority {
         params.not_before = date_time_ymd(certificate.years.0, 1, 1);
         params.not_after = date_time_ymd(certificate.years.1, 1, 1);
         let key = KeyPair::generate().unwrap();
-        let signed = params.signed_by(&key, &self.0).unwrap();
-        acceptor(signed.der().clone(), &key)
+        (params.signed_by(&key, &self.0).unwrap().der().clone(), key)
     }
 
     /// Accepts TLS with the authority's own certificate, a common mistake.
     pub(crate) fn acceptor_as_itself(&self) -> TlsAcceptor {
-        acceptor(self.0.der().clone(), self.0.key())
+        acceptor(self.0.der().clone(), self.0.key(), rustls::ALL_VERSIONS, WebPkiClientVerifier::no_client_auth())
     }
 }
 
-fn acceptor(certificate: CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
+fn acceptor(
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    versions: &[&'static SupportedProtocolVersion],
+    clients: Arc<dyn ClientCertVerifier>,
+) -> TlsAcceptor {
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(vec![certificate], key)
         .unwrap();
     TlsAcceptor::from(Arc::new(config))
@@ -85,7 +132,19 @@ fn acceptor(certificate: CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor 
 /// A configuration, and the folder that its files are in.
 pub(crate) struct ConfigWithFiles {
     pub(crate) config: Config,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
+}
+
+impl ConfigWithFiles {
+    /// A client certificate in files of its own.
+    pub(crate) fn client_certificate(&self, name: &str, pem: &ClientPem) -> ClientCertificateFiles {
+        let file = |end: &str, text: &str| {
+            let path = self.folder.path().join(format!("{name}.{end}"));
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        ClientCertificateFiles { certificate_file: file("pem", &pem.certificate), key_file: file("key", &pem.key) }
+    }
 }
 
 pub(crate) fn config(loopback: Loopback, trust: &[&Authority]) -> ConfigWithFiles {
@@ -96,7 +155,7 @@ pub(crate) fn config(loopback: Loopback, trust: &[&Authority]) -> ConfigWithFile
         std::fs::write(&path, authority.pem()).unwrap();
         config.ca_files.push(path);
     }
-    ConfigWithFiles { config, _folder: folder }
+    ConfigWithFiles { config, folder }
 }
 
 /// An endpoint with the name `service`.

@@ -5,18 +5,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::Resumption;
+use rustls::client::{Resumption, WantsClientCert};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use rustls::{AlertDescription, CertificateError, ClientConfig, ConfigBuilder, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::capability::client_certificate::ClientCertificate;
 
 /// Certificate authorities: the system's and the operator's.
 pub struct Trust {
     operator: RootCertStore,
     // Reading the system's hundred-odd certificates takes longer than starting the function, and plain endpoints never need them.
+    roots: OnceLock<Arc<RootCertStore>>,
+    /// Without a certificate of our own.
     client: OnceLock<Arc<ClientConfig>>,
 }
 
@@ -59,35 +63,48 @@ impl Trust {
         for path in ca_files {
             read_authorities(path, &mut operator)?;
         }
-        Ok(Self { operator, client: OnceLock::new() })
+        Ok(Self { operator, roots: OnceLock::new(), client: OnceLock::new() })
     }
 
-    /// Does the handshake as the client of `host`, which has to be what the certificate names.
+    /// Does the handshake as the client of `host`, which has to be what the service's certificate names. `certificate` is ours, for a
+    /// service that asks for one.
     ///
     /// # Errors
     ///
-    /// Why it failed, as the end of a sentence.
-    pub async fn handshake(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
+    /// Why it failed, as the end of a sentence. Under TLS 1.3 a service refuses our certificate only later, at the first read.
+    pub async fn handshake(
+        &self,
+        host: &str,
+        stream: TcpStream,
+        certificate: Option<&ClientCertificate>,
+    ) -> Result<TlsStream<TcpStream>, String> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| "its host cannot stand in a certificate".to_owned())?;
-        let connector = TlsConnector::from(Arc::clone(self.client()));
-        connector.connect(name, stream).await.map_err(|error| in_words(&error))
+        let client = match certificate {
+            None => self.client.get_or_init(|| Arc::new(self.configured(|builder| builder.with_no_client_auth()))),
+            Some(own) => own.client(|resolver| self.configured(|builder| builder.with_client_cert_resolver(resolver))),
+        };
+        TlsConnector::from(Arc::clone(client)).connect(name, stream).await.map_err(|error| in_words(&error))
     }
 
-    fn client(&self) -> &Arc<ClientConfig> {
-        self.client.get_or_init(|| {
+    fn configured(
+        &self,
+        own_certificate: impl FnOnce(ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig,
+    ) -> ClientConfig {
+        let roots = self.roots.get_or_init(|| {
             let mut roots = self.operator.clone();
             // A system certificate that does not parse is the system's matter; what it would have vouched for is refused.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let mut client = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()
-                .expect("ring has suites for TLS 1.2 and 1.3")
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            // A resumed session skips the certificate, and one plugin's call must not live on in the next.
-            client.resumption = Resumption::disabled();
-            Arc::new(client)
-        })
+            Arc::new(roots)
+        });
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring has suites for TLS 1.2 and 1.3")
+            .with_root_certificates(Arc::clone(roots));
+        let mut client = own_certificate(builder);
+        // A resumed session skips the certificates, and one plugin's call must not live on in the next.
+        client.resumption = Resumption::disabled();
+        client
     }
 }
 
@@ -104,6 +121,12 @@ fn read_authorities(path: &Path, roots: &mut RootCertStore) -> Result<(), TlsErr
     if number == 0 { Err(TlsError::Empty { path: path.to_owned() }) } else { Ok(()) }
 }
 
+/// What an error that TLS is the reason of means; nothing for others.
+pub(crate) fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let error = error.downcast_ref::<std::io::Error>()?;
+    error.get_ref()?.is::<rustls::Error>().then(|| in_words(error))
+}
+
 /// What a failed handshake, or a broken stream, means.
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls adds errors; those without words of ours keep its own")]
 pub(crate) fn in_words(error: &std::io::Error) -> String {
@@ -118,7 +141,35 @@ pub(crate) fn in_words(error: &std::io::Error) -> String {
         rustls::Error::InvalidCertificate(why) => certificate_in_words(why),
         rustls::Error::InvalidMessage(_) => "the service does not speak TLS on this port".to_owned(),
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            "the service demands a client certificate, which is not supported".to_owned()
+            "the service demands a client certificate. Name the files of the one that it issued to you in the secret's rule: \
+             `client_certificate = { certificate_file = \"app.pem\", key_file = \"app.key\" }`"
+                .to_owned()
+        }
+        // What OpenSSL answers under TLS 1.2 to a client without a certificate.
+        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => {
+            "the service refuses the handshake: it has no cipher in common with us, or demands a client certificate, which the \
+             secret's rule names in `client_certificate`"
+                .to_owned()
+        }
+        rustls::Error::AlertReceived(AlertDescription::UnknownCA) => {
+            "the service does not know the authority of the client certificate. Correct `client_certificate` in the secret's rule, \
+             its certificates between the two included, or make the authority known to the service"
+                .to_owned()
+        }
+        rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => {
+            "the service says that the client certificate has expired. Renew the files of `client_certificate` in the secret's rule"
+                .to_owned()
+        }
+        rustls::Error::AlertReceived(
+            alert @ (AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            // The signature of the authority: one that was made anew under its old name.
+            | AlertDescription::DecryptError
+            | AlertDescription::AccessDenied),
+        ) => {
+            format!("the service refuses the client certificate ({alert:?}). Correct `client_certificate` in the secret's rule")
         }
         rustls::Error::AlertReceived(AlertDescription::UnrecognisedName) => "the service does not serve this host name".to_owned(),
         rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => {
@@ -210,6 +261,19 @@ mod tests {
         let (_folder, path) = file(text);
         let error = Trust::new(std::slice::from_ref(&path)).err().unwrap().to_string();
         assert!(error.contains(why) && error.contains(path.to_str().unwrap()), "{error}");
+    }
+
+    fn alert(alert: AlertDescription) -> String {
+        in_words(&std::io::Error::other(rustls::Error::AlertReceived(alert)))
+    }
+
+    #[test]
+    fn what_a_service_says_of_client_certificates_names_the_rule() {
+        insta::assert_snapshot!(alert(AlertDescription::CertificateRequired), @r#"the service demands a client certificate. Name the files of the one that it issued to you in the secret's rule: `client_certificate = { certificate_file = "app.pem", key_file = "app.key" }`"#);
+        insta::assert_snapshot!(alert(AlertDescription::HandshakeFailure), @"the service refuses the handshake: it has no cipher in common with us, or demands a client certificate, which the secret's rule names in `client_certificate`");
+        insta::assert_snapshot!(alert(AlertDescription::UnknownCA), @"the service does not know the authority of the client certificate. Correct `client_certificate` in the secret's rule, its certificates between the two included, or make the authority known to the service");
+        insta::assert_snapshot!(alert(AlertDescription::CertificateExpired), @"the service says that the client certificate has expired. Renew the files of `client_certificate` in the secret's rule");
+        insta::assert_snapshot!(alert(AlertDescription::CertificateRevoked), @"the service refuses the client certificate (CertificateRevoked). Correct `client_certificate` in the secret's rule");
     }
 
     #[test]

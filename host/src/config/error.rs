@@ -62,6 +62,12 @@ pub enum RuleError {
         "binds an admin credential without `secret`: whoever may tag a secret would choose who gets it. Name the secrets as well"
     )]
     AdminByTag,
+    /// A client certificate is bound to secrets that anybody may make.
+    #[error(
+        "shows a client certificate without `secret`: whoever may tag a secret would choose whom it is shown to. Name the secrets as \
+         well"
+    )]
+    CertificateByTag,
     /// Its password options are impossible.
     #[error("has password options that cannot be met: {0}")]
     Password(#[from] PasswordError),

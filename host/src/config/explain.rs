@@ -76,6 +76,8 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     };
     let unless = endpoints.is_none().then_some("where the plugin's manifest derives from the secret");
     say("endpoints".to_owned(), endpoints, origin, unless);
+    let certificate = of_rule.client_certificate.as_ref().map(|files| files.certificate_file.display().to_string());
+    say("client_certificate".to_owned(), certificate, by_rule(of_rule.client_certificate.is_some()), None);
     let generated = of_rule.generated.as_ref().map(|names| names.join(", "));
     let unless = generated.is_none().then_some("the secret's tag windlass:generated, else the plugin's manifest, else `password`");
     say("generated".to_owned(), generated, by_rule(of_rule.generated.is_some()), unless);
@@ -131,6 +133,7 @@ mod tests {
             [[secrets]]
             secret = 'prod/*'
             plugin = 'redis'
+            client_certificate = { certificate_file = 'app.pem', key_file = 'app.key' }
             settings = { acl_save = 'no' }
             password = { length = 50 }
             limits = { memory_mib = 16 }
@@ -140,6 +143,7 @@ mod tests {
             ("plugin", Some("redis"), rule),
             ("admin", None, "built in"),
             ("endpoints", Some("*.example.com:443"), "[defaults]"),
+            ("client_certificate", Some("app.pem"), rule),
             ("settings.acl_save", Some("no"), rule),
             ("password.length", Some("50"), rule),
             ("password.exclude_numbers", Some("true"), "[defaults]"),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::client_certificate::ClientCertificateFiles;
 use super::error::RuleError;
 use super::limits::LimitsTable;
 use crate::candidate::WHOLE;
@@ -37,6 +38,9 @@ pub struct SecretRule {
     /// Where the plugin may connect ([`crate::capability::grant`] has the grammar). Without it: what `defaults` says, else where the
     /// plugin's manifest derives from the secret.
     pub endpoints: Option<Vec<Grant>>,
+    /// What the host proves itself with to this secret's endpoints, if their service demands a certificate of its clients. Endpoints of
+    /// other secrets never see it. Default none.
+    pub client_certificate: Option<ClientCertificateFiles>,
     /// Values for the plugin's settings.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
@@ -71,6 +75,9 @@ impl SecretRule {
             }
             if self.admin.is_some() {
                 return Err(RuleError::AdminByTag);
+            }
+            if self.client_certificate.is_some() {
+                return Err(RuleError::CertificateByTag);
             }
         }
         PasswordPolicy::new(&self.password.clone().over(password.clone()))?;

@@ -11,6 +11,7 @@ use wasmtime::component::{ComponentExportIndex, ComponentType, Lift, ResourceTab
 use wasmtime::{ResourceLimiter, Store, Trap};
 use wasmtime_wasi::{I32Exit, WasiCtx};
 
+use crate::capability::client_certificate::ClientCertificate;
 use crate::capability::endpoint::Endpoint;
 use crate::capability::log::{GuestLog, MAX_LINE_BYTES};
 use crate::capability::network::{CallNetwork, Network};
@@ -47,6 +48,8 @@ pub struct Call {
     pub handed: Handed,
     /// Where the plugin may connect, by the name it uses.
     pub endpoints: BTreeMap<String, Endpoint>,
+    /// What the host proves itself with there, if a service asks for a certificate.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     /// What the operator set for this secret.
     pub settings: BTreeMap<String, String>,
     /// The way out.
@@ -203,7 +206,7 @@ impl Plugin {
         table.set_max_capacity(limits.resources());
         let state = CallState {
             table,
-            network: CallNetwork::new(call.network, call.endpoints, limits.clone(), until),
+            network: CallNetwork::new(call.network, call.endpoints, limits.clone(), until).presenting(call.client_certificate),
             secrets: CallSecrets {
                 pending,
                 current,

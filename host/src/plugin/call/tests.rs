@@ -125,6 +125,7 @@ fn call() -> Call {
             admin: Some(secret("admin")),
         },
         endpoints: BTreeMap::new(),
+        client_certificate: None,
         settings: BTreeMap::new(),
         network: Arc::new(Network::new(&Config::from_vars([], Path::new("/nowhere")).unwrap()).unwrap()),
         limits: Limits::default(),
