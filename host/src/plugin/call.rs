@@ -243,7 +243,7 @@ impl Plugin {
             let stream = captured.stream();
             log.stream(level, &stream.bytes, stream.shown());
         }
-        log.close(stdout.stream().dropped + stderr.stream().dropped);
+        let panic = log.close(stdout.stream().dropped + stderr.stream().dropped);
         match ran {
             Ok(Ok(Ok(done))) => Ok(done),
             Ok(Ok(Err(failure))) => Err(CallError::Failure {
@@ -251,7 +251,7 @@ impl Plugin {
                 effect: failure.effect.into(),
                 message: redactor.line(&failure.message, MAX_MESSAGE_BYTES),
             }),
-            Ok(Err(error)) => Err(stop(&error, limit, log.take_panic(), &redactor).into()),
+            Ok(Err(error)) => Err(stop(&error, limit, panic, &redactor).into()),
             Err(_elapsed) => Err(Stop::Deadline.into()),
         }
     }
