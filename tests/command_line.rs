@@ -1,4 +1,4 @@
-//! `windlass demo`, `build` and `inspect`, and what holds for every command.
+//! `windlass demo`, `build`, `inspect` and `config`, and what holds for every command.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test is meant to panic, in its helpers too")]
 
 mod support;
@@ -426,4 +426,46 @@ fn a_wrong_command_line_ends_with_2_and_says_nothing_on_standard_output(#[case] 
     assert_eq!(finished.stdout, "");
     let instruction = if arguments.is_empty() { "Usage: windlass" } else { "For more information, try '--help'." };
     assert!(finished.stderr.contains(instruction), "{finished:?}");
+}
+
+fn checked(text: &str, arguments: &[&str]) -> Finished {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("windlass.toml"), text).unwrap();
+    Program::windlass().folder(folder.path()).args(["config", "check", "windlass.toml"]).args(arguments).run()
+}
+
+#[test]
+fn a_right_configuration_is_said_to_be_right() {
+    let finished = checked("[[secrets]]\nsecret = \"prod/*\"\n", &[]).succeeded();
+    assert_eq!((finished.stdout.as_str(), finished.stderr.as_str()), ("windlass.toml is right: 1 rule for secrets\n", ""));
+}
+
+#[rstest]
+#[case::key("[tls]\nca_file = \"a\"", &["line 2", "unknown field `ca_file`", "`ca_files`"])]
+#[case::limit("[limits]\nmemory_mib = 9999", &["line 2", "memory_mib", "from 1 to 1024 MiB"])]
+#[case::grant("[[secrets]]\nsecret = \"a\"\nendpoints = [\"a.example\"]", &["line 3", "it has no port", "host:port"])]
+#[case::certificate("[tls]\nca_files = [\"missing.pem\"]", &["missing.pem", "cannot be read"])]
+#[case::loopback("danger_loopback_endpoints = [\"localhost\"]", &["`danger_loopback_endpoints`", "matches nothing"])]
+fn a_wrong_configuration_is_told_where_and_what(#[case] text: &str, #[case] words: &[&str]) {
+    let finished = checked(text, &[]).failed_with(1);
+    for words in words {
+        assert!(finished.stderr.contains(words), "`{words}` is not in {finished:?}");
+    }
+}
+
+#[test]
+fn a_configuration_is_explained_for_one_secret() {
+    let text =
+        "[limits]\ncall_seconds = 20\n\n[[secrets]]\nsecret = \"prod/*\"\ntags = { team = \"a\" }\nadmin = \"redis/admin\"\n";
+    let explained = |tag| checked(text, &["--explain", "prod/app", "--tag", tag]).succeeded().stdout;
+    let covered = explained("team=a");
+    assert!(covered.starts_with("prod/app is covered by the rule for `prod/*` at line 4 of windlass.toml.\n"), "{covered}");
+    assert!(covered.contains("  redis/admin  (rule at line 4)\n") && covered.contains("  20 s  ([limits])\n"), "{covered}");
+    let other = explained("team=b");
+    assert!(other.starts_with("prod/app is covered by no rule of windlass.toml.\n") && !other.contains("redis/admin"), "{other}");
+    let json = checked(text, &["--explain", "prod/app", "--tag", "team=a", "--json"]).succeeded().json();
+    let admin = json.as_array().unwrap().iter().find(|of| of["key"] == "admin").unwrap();
+    assert_eq!(admin, &json!({ "key": "admin", "value": "redis/admin", "origin": "rule at line 4" }));
+    checked(text, &["--explain", "no secret"]).failed_with(1);
+    checked(text, &["--tag", "a=b"]).failed_with(2);
 }

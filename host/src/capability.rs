@@ -3,6 +3,7 @@
 pub mod address;
 pub mod connection;
 pub mod endpoint;
+pub mod grant;
 pub mod http;
 pub mod network;
 pub mod tls;

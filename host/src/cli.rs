@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 use crate::redact::legible;
 
 pub mod build;
+pub mod config;
 pub mod demo;
 pub mod inspect;
 pub mod local;
@@ -42,6 +43,7 @@ enum Command {
     Local(local::LocalArgs),
     Build(build::Args),
     Inspect(inspect::Args),
+    Config(config::Args),
 }
 
 /// What a command ends with.
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Local(args) => wait(async { Ok(local::run(args, out).await?) }),
         Command::Build(args) => build::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
+        Command::Config(args) => config::run(&args, out),
     };
     result.unwrap_or_else(|error| {
         report(&*error);

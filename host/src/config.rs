@@ -7,12 +7,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use toml::Spanned;
 
-use crate::candidate::WHOLE;
+use crate::capability::grant::Grant;
 use crate::event::SecretArn;
-use crate::manifest::PluginName;
-use crate::password::{PasswordError, PasswordOptions, PasswordPolicy};
-use crate::plugin::digest::Digest;
+use crate::password::{PasswordOptions, PasswordPolicy};
+
+pub mod error;
+pub mod explain;
+pub mod limits;
+pub mod rule;
+
+pub use error::{ConfigError, RuleError};
+pub use limits::{Limit, Limits, LimitsTable};
+pub use rule::{SecretPattern, SecretRule};
 
 /// Everything that is decided before the first event.
 #[derive(Debug, Clone)]
@@ -24,14 +32,16 @@ pub struct Config {
     pub secrets_manager_endpoint: Option<String>,
     /// `AWS_LAMBDA_RUNTIME_API`, which no plugin may ever reach.
     pub runtime_api: Option<String>,
-    /// Password options for every secret that says nothing else: the environment variables of AWS's templates.
-    pub password: PasswordOptions,
+    /// Password options of the environment: the variables of AWS's templates.
+    pub environment_password: PasswordOptions,
+    /// What the file says of every secret whose rule says nothing else.
+    pub defaults: Defaults,
     /// Rules for secrets, in the file's order; the first that matches a secret counts.
     pub rules: Vec<SecretRule>,
     /// Certificate authorities to trust besides the system's, as PEM files.
     pub ca_files: Vec<PathBuf>,
-    /// Bounds of a plugin call.
-    pub limits: Limits,
+    /// What the file says of the bounds of every plugin call.
+    pub limits: LimitsTable,
     /// Which loopback addresses plugins may reach. None, unless a `danger_` setting or a local command says so.
     pub loopback: Loopback,
 }
@@ -48,146 +58,16 @@ pub enum Loopback {
     Local,
 }
 
-/// Bounds of one plugin call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Longest run of one call, default 25 s, 1 s to 890 s. The Lambda's remaining time less [`Limits::RESERVE`] bounds it too.
-    pub call: Duration,
-    /// All linear memories and tables of a call together, in bytes. Default 64 MiB, 1 MiB to 1 GiB.
-    pub memory: usize,
-    /// Longest wait for a connection (resolve, connect and TLS each). Default 5 s, 100 ms to 60 s.
-    pub connect: Duration,
-    /// Longest wait for one read or write. Default 10 s, 100 ms to 60 s.
-    pub io: Duration,
-}
-
-impl Limits {
-    /// Time that is kept back from the Lambda's deadline for answering with a typed error.
-    pub const RESERVE: Duration = Duration::from_millis(500);
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { call: Duration::from_secs(25), memory: 64 << 20, connect: Duration::from_secs(5), io: Duration::from_secs(10) }
-    }
-}
-
-/// What the operator says about one secret or a group of them.
+/// What holds for every secret whose rule says nothing else: `[defaults]` of `windlass.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SecretRule {
-    /// Which secrets: a name, a name that ends in `*`, or a full ARN.
-    pub secret: String,
-    /// The plugin to use, whatever the secret's tags say.
-    pub plugin: Option<PluginName>,
-    /// The digest that the plugin must have, `sha256:…` as `windlass inspect` prints it.
-    #[serde(default, deserialize_with = "digest")]
-    pub digest: Option<Digest>,
-    /// Name or ARN of the secret that holds the admin credential. Without it a plugin never sees one. That secret names the same host
-    /// as the rotated one, or `endpoints` says where the credential may be sent.
-    pub admin: Option<String>,
-    /// Which fields createSecret fills with new values.
-    pub generated: Option<Vec<String>>,
-    /// Where the plugin may connect, as `host:port`. Without it: where its manifest derives from the secret.
-    pub endpoints: Option<Vec<String>>,
-    /// Values for the plugin's settings.
-    #[serde(default)]
-    pub settings: BTreeMap<String, String>,
-    /// What generated values look like.
+pub struct Defaults {
+    /// Where plugins may connect ([`crate::capability::grant`] has the grammar). Without it: where a plugin's manifest derives from
+    /// the secret.
+    pub endpoints: Option<Vec<Grant>>,
+    /// What generated values look like where neither the secret's tags nor the plugin's manifest say it.
     #[serde(default)]
     pub password: PasswordOptions,
-}
-
-fn digest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(serde::de::Error::custom)
-}
-
-impl SecretRule {
-    /// Whether this rule is about `secret`.
-    pub fn covers(&self, secret: &SecretArn) -> bool {
-        if self.secret.starts_with("arn:") {
-            return self.secret == secret.as_str();
-        }
-        match self.secret.strip_suffix('*') {
-            Some(prefix) => secret.name().starts_with(prefix),
-            None => self.secret == secret.name(),
-        }
-    }
-}
-
-/// What is wrong with the configuration.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A file that was named cannot be read.
-    #[error("the configuration file {path} cannot be read: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not what it should be. The text is the parser's, with line and column.
-    #[error("the configuration file {path} is wrong: {why}")]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        why: String,
-    },
-    /// A number is out of its range.
-    #[error("the configuration file {path} is wrong: `limits.{name}` must be {range}")]
-    Range {
-        /// The file.
-        path: PathBuf,
-        /// The limit's name.
-        name: &'static str,
-        /// From what to what.
-        range: &'static str,
-    },
-    /// A rule's password options are impossible.
-    #[error("the configuration file {path} is wrong: the password options for `{secret}` cannot be met: {source}")]
-    RulePassword {
-        /// The file.
-        path: PathBuf,
-        /// The rule's `secret`.
-        secret: String,
-        /// Why.
-        source: PasswordError,
-    },
-    /// A rule's `generated` cannot be meant.
-    #[error("the configuration file {path} is wrong: `generated` for `{secret}` must name fields, or be [\"*\"] alone")]
-    RuleGenerated {
-        /// The file.
-        path: PathBuf,
-        /// The rule's `secret`.
-        secret: String,
-    },
-    /// A rule's `secret` cannot match anything.
-    #[error(
-        "the configuration file {path} is wrong: `{pattern}` matches no secret. Write a name, a name that ends in `*`, or a full ARN"
-    )]
-    Pattern {
-        /// The file.
-        path: PathBuf,
-        /// What was written.
-        pattern: String,
-    },
-    /// An environment variable that begins with WINDLASS_ is not one of ours.
-    #[error("the environment variable {name} is unknown. Known: WINDLASS_CONFIG, WINDLASS_PLUGINS, WINDLASS_LOG")]
-    UnknownVariable {
-        /// Its name.
-        name: String,
-    },
-    /// A password option of the environment cannot be used.
-    #[error("the environment variable {name} is wrong: {source}")]
-    Password {
-        /// Its name.
-        name: String,
-        /// Why.
-        source: PasswordError,
-    },
 }
 
 #[derive(Deserialize)]
@@ -200,7 +80,9 @@ struct File {
     #[serde(default)]
     limits: LimitsTable,
     #[serde(default)]
-    secrets: Vec<SecretRule>,
+    defaults: Defaults,
+    #[serde(default)]
+    secrets: Vec<Spanned<SecretRule>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -208,15 +90,6 @@ struct File {
 struct TlsTable {
     #[serde(default)]
     ca_files: Vec<PathBuf>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct LimitsTable {
-    call_seconds: Option<u64>,
-    memory_mib: Option<usize>,
-    connect_milliseconds: Option<u64>,
-    io_milliseconds: Option<u64>,
 }
 
 impl Config {
@@ -253,13 +126,13 @@ impl Config {
                 "WINDLASS_LOG" => {} // read by `log`
                 variable if Self::PASSWORD_VARIABLES.contains(&variable) => {
                     let option = name.to_ascii_lowercase();
-                    config.password.set(&option, &value).map_err(|source| ConfigError::Password { name, source })?;
+                    config.environment_password.set(&option, &value).map_err(|source| ConfigError::Password { name, source })?;
                 }
                 unknown if unknown.starts_with("WINDLASS_") => return Err(ConfigError::UnknownVariable { name }),
                 _ => {}
             }
         }
-        PasswordPolicy::new(&config.password)
+        PasswordPolicy::new(&config.environment_password)
             .map_err(|source| ConfigError::Password { name: "PASSWORD_LENGTH, EXCLUDE_…".to_owned(), source })?;
         let default = home.join("windlass.toml");
         match file {
@@ -276,10 +149,11 @@ impl Config {
             plugins,
             secrets_manager_endpoint: None,
             runtime_api: None,
-            password: PasswordOptions::default(),
+            environment_password: PasswordOptions::default(),
+            defaults: Defaults::default(),
             rules: Vec::new(),
             ca_files: Vec::new(),
-            limits: Limits::default(),
+            limits: LimitsTable::default(),
             loopback: Loopback::default(),
         }
     }
@@ -291,55 +165,66 @@ impl Config {
     /// As [`Config::from_vars`].
     pub fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        self.read_text(&text, path)
+    }
+
+    /// Reads the text of a `windlass.toml` into this configuration. Paths in it are relative to the folder of `path`, which messages
+    /// name.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Syntax`] and [`ConfigError::Rule`].
+    pub fn read_text(&mut self, text: &str, path: &Path) -> Result<(), ConfigError> {
         let syntax =
             |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), why: error.to_string().trim_end().to_owned() };
-        let file: File = toml::from_str(&text).map_err(syntax)?;
-        for rule in &file.secrets {
-            let stars = rule.secret.matches('*').count();
-            let possible = !rule.secret.is_empty() && (stars == 0 || (stars == 1 && rule.secret.ends_with('*')));
-            if !possible || (rule.secret.starts_with("arn:") && SecretArn::parse(&rule.secret).is_err()) {
-                return Err(ConfigError::Pattern { path: path.to_owned(), pattern: rule.secret.clone() });
-            }
-            PasswordPolicy::new(&rule.password.clone().over(self.password.clone()))
-                .map_err(|source| ConfigError::RulePassword { path: path.to_owned(), secret: rule.secret.clone(), source })?;
-            let whole = |names: &Vec<String>| names.iter().any(|name| name == WHOLE) && names.len() > 1;
-            if rule.generated.as_ref().is_some_and(|names| names.is_empty() || whole(names)) {
-                return Err(ConfigError::RuleGenerated { path: path.to_owned(), secret: rule.secret.clone() });
-            }
+        let file: File = toml::from_str(text).map_err(syntax)?;
+        let password = file.defaults.password.clone().over(self.environment_password.clone());
+        let wrong = |rule, source| ConfigError::Rule { path: path.to_owned(), rule, source };
+        PasswordPolicy::new(&password).map_err(|source| wrong("the table `defaults`".to_owned(), source.into()))?;
+        for spanned in file.secrets {
+            let line = text[..spanned.span().start].matches('\n').count() + 1;
+            let rule = SecretRule { line, ..spanned.into_inner() };
+            rule.check(&password).map_err(|source| wrong(rule.to_string(), source))?;
+            self.rules.push(rule);
         }
         let folder = path.parent().unwrap_or_else(|| Path::new(""));
         self.ca_files.extend(file.tls.ca_files.iter().map(|ca| folder.join(ca)));
-        self.rules.extend(file.secrets);
-        self.limits = file.limits.limits(path)?;
+        self.defaults = file.defaults;
+        self.limits = file.limits;
         if !file.danger_loopback_endpoints.is_empty() && self.loopback != Loopback::Local {
             self.loopback = Loopback::Endpoints(file.danger_loopback_endpoints);
         }
         Ok(())
     }
 
-    /// The rule for a secret: the first of the file that covers it.
-    pub fn rule(&self, secret: &SecretArn) -> Option<&SecretRule> {
-        self.rules.iter().find(|rule| rule.covers(secret))
+    /// The rule for a secret with these tags: the first of the file that covers it.
+    pub fn rule(&self, secret: &SecretArn, tags: &BTreeMap<String, String>) -> Option<&SecretRule> {
+        self.rules.iter().find(|rule| rule.covers(secret, tags))
     }
-}
 
-impl LimitsTable {
-    fn limits(self, path: &Path) -> Result<Limits, ConfigError> {
-        let default = Limits::default();
-        let within = |value: Option<u64>, least, most, name, range| match value {
-            Some(value) if !(least..=most).contains(&value) => Err(ConfigError::Range { path: path.to_owned(), name, range }),
-            other => Ok(other),
-        };
-        let call = within(self.call_seconds, 1, 890, "call_seconds", "1 to 890")?;
-        let memory = within(self.memory_mib.map(|mib| mib as u64), 1, 1024, "memory_mib", "1 to 1024")?;
-        let connect = within(self.connect_milliseconds, 100, 60_000, "connect_milliseconds", "100 to 60000")?;
-        let io = within(self.io_milliseconds, 100, 60_000, "io_milliseconds", "100 to 60000")?;
-        Ok(Limits {
-            call: call.map_or(default.call, Duration::from_secs),
-            memory: memory.map_or(default.memory, |mib| (mib as usize) << 20),
-            connect: connect.map_or(default.connect, Duration::from_millis),
-            io: io.map_or(default.io, Duration::from_millis),
-        })
+    /// Where the plugin of a secret with this rule may connect, if anything is said about it.
+    pub fn endpoints<'a>(&'a self, rule: Option<&'a SecretRule>) -> Option<&'a [Grant]> {
+        rule.and_then(|rule| rule.endpoints.as_deref()).or(self.defaults.endpoints.as_deref())
+    }
+
+    /// The bounds of the plugin calls of a secret with this rule.
+    pub fn limits(&self, rule: Option<&SecretRule>) -> Limits {
+        let limits = Limits::default().overridden(&self.limits);
+        match rule {
+            Some(rule) => limits.overridden(&rule.limits),
+            None => limits,
+        }
+    }
+
+    /// The longest that a plugin call of any secret may take.
+    pub fn longest_call(&self) -> Duration {
+        let calls = self.rules.iter().map(|rule| self.limits(Some(rule)).call());
+        calls.fold(self.limits(None).call(), Duration::max)
+    }
+
+    /// The password options that hold where nobody says more about a secret.
+    pub fn password(&self) -> PasswordOptions {
+        self.defaults.password.clone().over(self.environment_password.clone())
     }
 }
 
@@ -363,8 +248,8 @@ mod tests {
     #[test]
     fn an_empty_environment_grants_nothing() {
         let config = vars(&[]).unwrap();
+        assert_eq!(config.limits(None), Limits::default());
         assert_eq!((config.plugins, config.loopback), (PathBuf::from("/nowhere/plugins"), Loopback::Never));
-        assert_eq!(config.limits, Limits::default());
     }
 
     #[test]
@@ -377,9 +262,9 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.secrets_manager_endpoint.as_deref(), Some("https://secretsmanager.example"));
-        assert_eq!(config.password.length, Some(40));
-        assert_eq!(config.password.exclude_characters.as_deref(), Some("/@"));
-        assert_eq!(config.password.exclude_numbers, None);
+        assert_eq!(config.environment_password.length, Some(40));
+        assert_eq!(config.environment_password.exclude_characters.as_deref(), Some("/@"));
+        assert_eq!(config.environment_password.exclude_numbers, None);
     }
 
     #[rstest]
@@ -395,15 +280,37 @@ mod tests {
     #[rstest]
     #[case::unknown_key("danger_everything = true", "unknown field `danger_everything`")]
     #[case::unknown_rule_key("[[secrets]]\nsecret = \"a\"\nadmn = \"b\"", "unknown field `admn`")]
-    #[case::star_in_the_middle("[[secrets]]\nsecret = \"a*b\"", "matches no secret")]
     #[case::short_arn("[[secrets]]\nsecret = \"arn:aws:secretsmanager:a:1:secret:b\"", "matches no secret")]
-    #[case::short_password("[[secrets]]\nsecret = \"a\"\npassword = { length = 0 }", "the password options for `a` cannot be met")]
-    #[case::nothing_generated("[[secrets]]\nsecret = \"a\"\ngenerated = []", "`generated` for `a` must name fields")]
+    #[case::short_password(
+        "[[secrets]]\nsecret = \"a\"\npassword = { length = 0 }",
+        "the rule for `a` at line 1 has password options that cannot be met"
+    )]
+    #[case::nothing_generated(
+        "[[secrets]]\nsecret = \"a\"\ngenerated = []",
+        "the rule for `a` at line 1 has a `generated` that cannot be meant"
+    )]
     #[case::digest("[[secrets]]\nsecret = \"a\"\ndigest = \"sha256:12\"", "digest")]
-    #[case::limit("[limits]\ncall_seconds = 0", "`limits.call_seconds` must be 1 to 890")]
+    #[case::limit("[limits]\ncall_seconds = 0", "expected `call_seconds` from 1 to 890 s")]
+    #[case::endpoint("[[secrets]]\nsecret = \"a\"\nendpoints = [\"a.example\"]", "it has no port")]
+    #[case::endpoint_of_all("[defaults]\nendpoints = [\"*:443\"]", "only at the begin")]
+    #[case::password_of_all(
+        "[defaults]\npassword = { length = 0 }",
+        "the table `defaults` has password options that cannot be met"
+    )]
+    #[case::for_nobody("\n[[secrets]]\nadmin = \"b\"", "the rule at line 2 says of no secret that it is meant")]
+    #[case::admin_by_tag("[[secrets]]\ntags = { team = \"a\" }\nadmin = \"b\"", "binds an admin credential without `secret`")]
+    #[case::limit_of_one("[[secrets]]\nsecret = \"a\"\nlimits = { memory_mib = 0 }", "expected `memory_mib` from 1 to 1024 MiB")]
     fn a_wrong_file_stops_the_start(#[case] text: &str, #[case] part: &str) {
         let error = read(text).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
+    }
+
+    #[test]
+    fn the_example_of_the_readme_is_right() {
+        let readme = include_str!("../../README.md");
+        let (_, example) = readme.split_once("```toml\n# windlass.toml\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        assert_eq!(read(example).unwrap().rules.len(), 1);
     }
 
     #[test]
@@ -412,7 +319,7 @@ mod tests {
             read("[[secrets]]\nsecret = \"prod/app\"\nadmin = \"first\"\n[[secrets]]\nsecret = \"prod/*\"\nadmin = \"second\"")
                 .unwrap();
         let arn = |name| SecretArn::parse(&format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-a1B2c3")).unwrap();
-        let admin = |name| config.rule(&arn(name)).and_then(|rule| rule.admin.as_deref());
+        let admin = |name| config.rule(&arn(name), &BTreeMap::new()).and_then(|rule| rule.admin.as_deref());
         assert_eq!((admin("prod/app"), admin("prod/other"), admin("test/app")), (Some("first"), Some("second"), None));
     }
 }

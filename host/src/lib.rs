@@ -30,12 +30,12 @@
 //! | What is generated, what must stay the same? | [`candidate`], [`fields`], [`password`] |
 //! | Which plugin serves a secret? | [`rotation`], [`tags`], [`plugin::catalogue`] |
 //! | What does a plugin say of itself? | [`manifest`], [`plugin::component_file`] |
-//! | Where may a plugin connect? | [`capability::endpoint`], [`capability::address`] |
-//! | How long, how much memory? | [`config`] (values), [`plugin::call`] (use) |
+//! | Where may a plugin connect? | [`capability::endpoint`], [`capability::grant`], [`capability::address`] |
+//! | How long, how much memory? | [`config::limits`] (values), [`plugin::call`] (use) |
 //! | Where can a secret become text? | search for `expose` |
 //! | What does the log withhold? | [`redact`], [`log`] |
 //! | What does Lambda show for a failure? | [`error`] |
-//! | What may the operator set? | [`config`] |
+//! | What may the operator set? | [`config`]; for one secret [`config::explain`] |
 
 pub mod candidate;
 pub mod capability;

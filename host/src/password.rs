@@ -48,6 +48,27 @@ impl PasswordOptions {
         }
     }
 
+    /// Characters that do not occur unless somebody says otherwise.
+    const EXCLUDED: &str = "/@\"'\\";
+
+    /// What holds for an option that nobody sets, in the order of [`PasswordOptions::entries`].
+    pub const BUILT_IN: [&str; 8] = ["32", Self::EXCLUDED, "false", "false", "false", "false", "false", "true"];
+
+    /// The options by name, as text.
+    pub fn entries(&self) -> [(&'static str, Option<String>); 8] {
+        let flag = |flag: Option<bool>| flag.map(|flag| flag.to_string());
+        [
+            ("length", self.length.map(|length| length.to_string())),
+            ("exclude_characters", self.exclude_characters.clone()),
+            ("exclude_numbers", flag(self.exclude_numbers)),
+            ("exclude_punctuation", flag(self.exclude_punctuation)),
+            ("exclude_uppercase", flag(self.exclude_uppercase)),
+            ("exclude_lowercase", flag(self.exclude_lowercase)),
+            ("include_space", flag(self.include_space)),
+            ("require_each_included_type", flag(self.require_each_included_type)),
+        ]
+    }
+
     /// Sets one option from text: the names of AWS's templates, in lower case with underscores (`exclude_numbers`), or
     /// `password_length` for the length.
     ///
@@ -129,7 +150,7 @@ impl PasswordPolicy {
         if !(1..=4096).contains(&length) {
             return Err(PasswordError::Length);
         }
-        let excluded = options.exclude_characters.as_deref().unwrap_or("/@\"'\\");
+        let excluded = options.exclude_characters.as_deref().unwrap_or(PasswordOptions::EXCLUDED);
         let class = |off: Option<bool>, characters: &mut dyn Iterator<Item = char>| -> Vec<char> {
             if off.unwrap_or(false) { Vec::new() } else { characters.filter(|c| !excluded.contains(*c)).collect() }
         };
@@ -182,6 +203,18 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn what_is_said_to_be_built_in_is() {
+        let mut options = PasswordOptions::default();
+        for ((name, unset), value) in PasswordOptions::default().entries().into_iter().zip(PasswordOptions::BUILT_IN) {
+            assert_eq!(unset, None);
+            let name = if name == "length" { "password_length" } else { name };
+            assert_eq!(options.set(name, value), Ok(true), "{name}");
+        }
+        assert!(options.entries().into_iter().all(|(_, value)| value.is_some()));
+        assert_eq!(PasswordPolicy::new(&options), PasswordPolicy::new(&PasswordOptions::default()));
+    }
 
     fn generate(options: &PasswordOptions) -> String {
         PasswordPolicy::new(options).unwrap().generate().unwrap().expose().to_owned()

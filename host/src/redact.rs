@@ -215,11 +215,6 @@ impl Lines {
         Self { text: Vec::new(), places: Vec::new(), found: Vec::new(), max }
     }
 
-    /// How many there are.
-    pub const fn count(&self) -> usize {
-        self.places.len()
-    }
-
     /// Adds a line and looks for values in it, and for those that end in it.
     pub fn push(&mut self, redactor: &Redactor, line: &str) {
         let seen = line.floor_char_boundary(self.max + 2 * MARGIN);

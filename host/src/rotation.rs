@@ -397,7 +397,7 @@ impl Run<'_> {
     }
 
     fn rule(&self) -> Option<&SecretRule> {
-        self.rotator.config.rule(&self.event.secret)
+        self.rotator.config.rule(&self.event.secret, &self.described.tags)
     }
 
     /// The component that serves the secret: by the operator's rule, else by the secret's tag, else by the manifest that matches the
@@ -442,7 +442,7 @@ impl Run<'_> {
         let rule = self.rule().cloned().unwrap_or_default();
         let named = rule.generated.or_else(|| tags.generated.clone()).unwrap_or_else(|| manifest.secret.generated.clone());
         let options =
-            rule.password.over(tags.password.clone()).over(manifest.password.clone()).over(self.rotator.config.password.clone());
+            rule.password.over(tags.password.clone()).over(manifest.password.clone()).over(self.rotator.config.password());
         let policy = PasswordPolicy::new(&options).map_err(candidate::CandidateError::from)?;
         Ok((Generated::of(value, &named)?, policy))
     }
@@ -456,7 +456,7 @@ impl Run<'_> {
         let endpoints = self.endpoints(manifest, &handed.pending)?;
         let mut settings = manifest.settings.clone();
         settings.extend(self.rule().map(|rule| rule.settings.clone()).unwrap_or_default());
-        let (network, limits) = (Arc::clone(&self.rotator.network), self.rotator.config.limits.clone());
+        let (network, limits) = (Arc::clone(&self.rotator.network), self.rotator.config.limits(self.rule()));
         Ok(Call { handed, endpoints, settings, network, limits, deadline: self.deadline })
     }
 
@@ -471,7 +471,7 @@ impl Run<'_> {
         // the manifest says and what the secret says do not count the same there.
         let none = SecretShape::default();
         let field = |name: &str| candidate::field(&none, value, name).as_ref().map(SecretText::expose).map(str::to_owned);
-        Ok(endpoint::endpoints(manifest, &field, self.rule().and_then(|rule| rule.endpoints.as_deref()))?)
+        Ok(endpoint::endpoints(manifest, &field, self.rotator.config.endpoints(self.rule()))?)
     }
 
     fn time_left(&self) -> Duration {

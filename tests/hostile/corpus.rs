@@ -43,23 +43,23 @@ corpus! {
     eats_one_memory =
         guest("eats-memory").fails(Set, "PluginStopped", &["more than 67108864 bytes of memory", "limits.memory_mib"]);
     eats_many_memories = module("eats-many-memories").fails(Set, "PluginStopped", &["more than 67108864 bytes of memory"]);
-    has_too_many_memories = module("has-many-memories").fails(Set, "PluginStopped", &["memories (16)"]);
+    has_too_many_memories = module("has-many-memories").fails(Set, "PluginStopped", &["has too many memories", "`limits.core_memories`, which is 16 memories"]);
     eats_a_table = module("eats-a-table").fails(Set, "PluginStopped", &["more than 67108864 bytes of memory"]);
-    hoards_handles = module("hoards-handles").fails(Set, "PluginStopped", &["more open resources than the host allows (256)"]);
+    hoards_handles = module("hoards-handles").fails(Set, "PluginStopped", &["held too many resources", "`limits.resources`, which is 256 handles"]);
     keeps_connections_open =
-        guest("opens-and-keeps-connections").reaches_the_service().fails(Set, "Denied", &["8 connections open"]);
+        guest("opens-and-keeps-connections").reaches_the_service().fails(Set, "Denied", &["has 8 connections open"]);
     opens_connections_without_end =
-        guest("opens-and-closes-connections").reaches_the_service().fails(Set, "Denied", &["opened 64 connections"]);
+        guest("opens-and-closes-connections").reaches_the_service().fails(Set, "Denied", &["has opened 64 connections"]);
 
     // --- too much at a time
 
-    hands_over_a_string_of_20_mb = guest("logs-20-mb").fails(Set, "PluginStopped", &["more data in one call"]);
-    returns_a_failure_message_of_20_mb = guest("fails-with-20-mb").fails(Set, "PluginStopped", &["more data in one call"]);
-    sends_40000_headers = guest("sends-40000-headers").fails(Set, "PluginStopped", &["more data in one call"]);
+    hands_over_a_string_of_20_mb = guest("logs-20-mb").fails(Set, "PluginStopped", &["handed over too much data in one call"]);
+    returns_a_failure_message_of_20_mb = guest("fails-with-20-mb").fails(Set, "PluginStopped", &["handed over too much data in one call"]);
+    sends_40000_headers = guest("sends-40000-headers").fails(Set, "PluginStopped", &["handed over too much data in one call"]);
     injects_a_header = guest("injects-a-header").fails(Set, "Denied", &["the value of a header has control characters"]);
     uses_an_absolute_uri = guest("uses-an-absolute-uri").fails(Set, "Denied", &["its path does not start with `/`"]);
     gets_a_response_without_end =
-        guest("requests").at_a(Manner::EndlessBody).fails(Set, "Unreachable", &["its body is larger than 1 MiB"]);
+        guest("requests").at_a(Manner::EndlessBody).fails(Set, "Unreachable", &["its body is larger than `limits.http_body_kib` allows"]);
     gets_40000_headers = guest("requests").at_a(Manner::ManyHeaders).fails(Set, "Unreachable", &["head is too large"]);
 
     // --- what it says
@@ -98,7 +98,7 @@ corpus! {
     dials_metadata = guest("dials").opens("metadata", "http").fails(Set, "Denied", &["`metadata` is not granted"]);
     dials_metadata_that_the_operator_lists = guest("dials")
         .opens("metadata", "http")
-        .listed("169.254.169.254:80")
+        .listed("0.0.0.0/0:80")
         .place(Place::NamespaceOrHere)
         .fails(Set, "Denied", &["169.254.169.254:80 is a link-local address"]);
     dials_metadata_that_the_secret_names =

@@ -17,7 +17,7 @@ pub enum Manner {
     EndlessBody,
     /// Answers with 40,000 headers.
     ManyHeaders,
-    /// Answers with one byte of a header every 20 ms.
+    /// Answers with one byte of a header every 2 ms.
     SlowLoris,
 }
 
@@ -77,7 +77,7 @@ impl Manner {
                 loop {
                     client.write_all(b"x")?;
                     #[expect(clippy::disallowed_methods, reason = "being slow is what this service is for")]
-                    std::thread::sleep(Duration::from_millis(20));
+                    std::thread::sleep(Duration::from_millis(2));
                 }
             }
         }

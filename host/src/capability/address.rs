@@ -243,10 +243,11 @@ mod tests {
 
     use super::*;
     use crate::capability::endpoint::Tls;
+    use crate::capability::grant::Reach;
 
     fn endpoint(address: &str) -> Endpoint {
         let Address { host, port } = Address::parse(address).unwrap();
-        Endpoint { name: "service".to_owned(), host, port, tls: Tls::Plain }
+        Endpoint { name: "service".to_owned(), host, port, tls: Tls::Plain, reach: Reach::Anywhere }
     }
 
     fn policy(loopback: Loopback, runtime_api: Option<&str>) -> AddressPolicy {

@@ -122,7 +122,7 @@ impl Connection {
     /// Reads at least one and at most `max` bytes; nothing at the stream's end.
     pub(crate) async fn read(&mut self, max: u32) -> Result<Vec<u8>, ConnectionError> {
         const DURING: &str = "while reading";
-        let end = end_of(self.limits.io, self.deadline);
+        let end = end_of(self.limits.io(), self.deadline);
         let Some((stream, _)) = &mut self.open else { return Err(self.closed()) };
         let mut bytes = vec![0; max.clamp(1, Self::MAX_READ) as usize];
         match timeout_at(end, stream.read(&mut bytes)).await {
@@ -135,14 +135,14 @@ impl Connection {
             // nothing is taken for complete that is not; before the first byte it is a broken connection like any other.
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof && self.received => Ok(Vec::new()),
             Ok(Err(error)) => Err(self.broken(DURING, tls::in_words(&error))),
-            Err(_) => Err(self.broken(DURING, no_answer(self.limits.io))),
+            Err(_) => Err(self.broken(DURING, no_answer(self.limits.io()))),
         }
     }
 
     /// Writes all of `data`.
     pub(crate) async fn write(&mut self, data: &[u8]) -> Result<(), ConnectionError> {
         const DURING: &str = "while writing";
-        let end = end_of(self.limits.io, self.deadline);
+        let end = end_of(self.limits.io(), self.deadline);
         let Some((stream, _)) = &mut self.open else { return Err(self.closed()) };
         self.sent |= !data.is_empty();
         let written = timeout_at(end, async {
@@ -152,7 +152,7 @@ impl Connection {
         match written.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.broken(DURING, tls::in_words(&error))),
-            Err(_) => Err(self.broken(DURING, no_answer(self.limits.io))),
+            Err(_) => Err(self.broken(DURING, no_answer(self.limits.io()))),
         }
     }
 
@@ -255,12 +255,12 @@ mod tests {
     use crate::capability::test_server::{
         AndThen, Authority, Certificate, ConfigWithFiles, config, echo, endpoint, listen, read_head, says, silent,
     };
-    use crate::config::Loopback;
+    use crate::config::{Limit, LimitsTable, Loopback};
 
     fn call(config: &ConfigWithFiles, endpoint: Endpoint) -> CallNetwork {
         let network = Arc::new(Network::new(&config.config).unwrap());
         let endpoints = BTreeMap::from([(endpoint.name.clone(), endpoint)]);
-        CallNetwork::new(network, endpoints, config.config.limits.clone(), Instant::now() + Duration::from_secs(30))
+        CallNetwork::new(network, endpoints, config.config.limits(None), Instant::now() + Duration::from_secs(30))
     }
 
     async fn open(config: &ConfigWithFiles, port: u16, tls: Tls) -> Connection {
@@ -336,7 +336,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_never_answers_costs_the_limit_and_the_connection() {
         let mut config = config(Loopback::Local, &[]);
-        config.config.limits.io = Duration::from_millis(100);
+        config.config.limits = LimitsTable::default().with(Limit::Io, 100);
         let mut connection = open(&config, listen(silent).await, Tls::Plain).await;
         let (cause, effect, message) = told(connection.read(10).await);
         assert_eq!((cause, effect), (Cause::Unreachable, Effect::Unknown));
@@ -347,7 +347,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_takes_no_bytes_costs_the_limit() {
         let mut config = config(Loopback::Local, &[]);
-        config.config.limits.io = Duration::from_millis(100);
+        config.config.limits = LimitsTable::default().with(Limit::Io, 100);
         let port = listen(|stream| async move {
             let _open = stream;
             std::future::pending().await
@@ -438,7 +438,7 @@ mod tests {
         let authority = Authority::new();
         let mut call = call(&config(Loopback::Local, &[&authority]), endpoint("127.0.0.1", listen(echo(None)).await, Tls::Plain));
         let mut failed = Vec::new();
-        for _ in 0..2 * CallNetwork::MAX_OPEN {
+        for _ in 0..2 * Limits::default().open_connections() {
             let mut connection = Connection::open(&mut call, "service").await.unwrap();
             assert!(connection.start_tls().await.is_err());
             failed.push(connection);

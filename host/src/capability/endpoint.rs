@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::capability::grant::{Grant, Reach};
 use crate::manifest::{EndpointTemplate, Manifest, TemplatePart, TlsExpectation};
 
 /// An endpoint that a plugin may open, by the name that its manifest gives it.
@@ -22,6 +23,8 @@ pub struct Endpoint {
     pub port: u16,
     /// Whether the stream is encrypted.
     pub tls: Tls,
+    /// To which of its host's addresses the operator lets it go.
+    pub reach: Reach,
 }
 
 impl Endpoint {
@@ -120,17 +123,6 @@ pub enum EndpointError {
         /// Where the secret says it is.
         address: Address,
     },
-    /// An entry of the operator's `endpoints` can match no address.
-    #[error(
-        "the configuration's `endpoints` have the entry \"{entry}\", which matches nothing: {why}. Write \"host:port\", such as \
-         \"redis.example.com:6379\""
-    )]
-    UselessGrant {
-        /// What was written.
-        entry: String,
-        /// The reason.
-        why: &'static str,
-    },
 }
 
 /// The endpoints that a plugin with this manifest may open for this secret, by name.
@@ -142,25 +134,28 @@ pub enum EndpointError {
 ///
 /// # Errors
 ///
-/// [`EndpointError`] if a field is missing or malformed, an entry of `allowed` is useless, or `allowed` leaves nothing.
+/// [`EndpointError`] if a field is missing or malformed, or `allowed` leaves nothing.
 pub fn endpoints(
     manifest: &Manifest,
     field: &dyn Fn(&str) -> Option<String>,
-    allowed: Option<&[String]>,
+    allowed: Option<&[Grant]>,
 ) -> Result<BTreeMap<String, Endpoint>, EndpointError> {
-    let allowed = allowed.map(granted_addresses).transpose()?;
     let own = field;
     let field = |name: &str| own(name).or_else(|| manifest.secret.defaults.get(name).cloned());
     let mut granted = BTreeMap::new();
     let mut refused = None;
     for (name, template) in &manifest.endpoints {
-        let endpoint = fill(name, template, &field)?;
-        let address = endpoint.address();
-        let from_the_secret = template.address.host.field().is_some_and(|of| own(of).is_some());
-        if allowed.as_ref().map_or(from_the_secret, |allowed| allowed.contains(&address)) {
-            granted.insert(name.clone(), endpoint);
-        } else {
-            refused = refused.or_else(|| Some(EndpointError::NotGranted { endpoint: name.clone(), address }));
+        let (address, tls) = fill(name, template, &field)?;
+        let reach = match allowed {
+            Some(allowed) => Grant::reach(allowed, &address),
+            None => template.address.host.field().and_then(own).map(|_| Reach::Anywhere),
+        };
+        match reach {
+            Some(reach) => {
+                let Address { host, port } = address;
+                granted.insert(name.clone(), Endpoint { name: name.clone(), host, port, tls, reach });
+            }
+            None => refused = refused.or_else(|| Some(EndpointError::NotGranted { endpoint: name.clone(), address })),
         }
     }
     match refused {
@@ -169,19 +164,8 @@ pub fn endpoints(
     }
 }
 
-/// The addresses that entries of the operator's `endpoints` stand for.
-///
-/// # Errors
-///
-/// [`EndpointError::UselessGrant`] for an entry that can match nothing: an operator who misspells a restriction must notice.
-pub fn granted_addresses(entries: &[String]) -> Result<Vec<Address>, EndpointError> {
-    let parse = |entry: &String| {
-        Address::parse(entry).map_err(|why| EndpointError::UselessGrant { entry: entry.escape_debug().to_string(), why })
-    };
-    entries.iter().map(parse).collect()
-}
-
-fn fill(name: &str, template: &EndpointTemplate, field: &dyn Fn(&str) -> Option<String>) -> Result<Endpoint, EndpointError> {
+/// Where a template leads, and whether encrypted.
+fn fill(name: &str, template: &EndpointTemplate, field: &dyn Fn(&str) -> Option<String>) -> Result<(Address, Tls), EndpointError> {
     let missing = |field: &str| EndpointError::MissingField { field: field.to_owned(), endpoint: name.to_owned() };
     let malformed = |field: &str, why| EndpointError::MalformedField { field: field.to_owned(), endpoint: name.to_owned(), why };
     let host = match &template.address.host {
@@ -210,14 +194,14 @@ fn fill(name: &str, template: &EndpointTemplate, field: &dyn Fn(&str) -> Option<
             Some(_) => return Err(malformed(&template.tls_field, "it says whether to use TLS and must be `true` or `false`")),
         },
     };
-    Ok(Endpoint { name: name.to_owned(), host, port, tls })
+    Ok((Address { host, port }, tls))
 }
 
 fn says(wish: &str, words: [&str; 3]) -> bool {
     words.iter().any(|word| wish.eq_ignore_ascii_case(word))
 }
 
-fn port_number(text: &str) -> Result<u16, &'static str> {
+pub(crate) fn port_number(text: &str) -> Result<u16, &'static str> {
     const WHY: &str = "a port is a decimal number from 1 to 65535";
     // `u16::from_str` would take `+443`; a leading zero means octal to some readers.
     if text.is_empty() || text.starts_with('0') || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -227,7 +211,7 @@ fn port_number(text: &str) -> Result<u16, &'static str> {
 }
 
 /// The one form of a host, so that what is compared, resolved, dialled and named in TLS is the same text.
-fn canonical_host(text: &str) -> Result<String, &'static str> {
+pub(crate) fn canonical_host(text: &str) -> Result<String, &'static str> {
     if text.is_empty() {
         return Err("it is empty");
     }
@@ -307,8 +291,13 @@ mod tests {
     #[test]
     fn fills_the_template_from_the_secret_and_the_defaults() {
         let endpoints = endpoints(&one("required"), &fields(&[("host", "Redis.Example.COM.")]), None).unwrap();
-        let expected =
-            Endpoint { name: "redis".to_owned(), host: "redis.example.com".to_owned(), port: 6379, tls: Tls::FromTheStart };
+        let expected = Endpoint {
+            name: "redis".to_owned(),
+            host: "redis.example.com".to_owned(),
+            port: 6379,
+            tls: Tls::FromTheStart,
+            reach: Reach::Anywhere,
+        };
         assert_eq!(endpoints, BTreeMap::from([("redis".to_owned(), expected)]));
     }
 
@@ -419,36 +408,25 @@ mod tests {
     #[case::another_port("redis.example.com:6380", false)]
     #[case::another_host("redis.example.com.evil.example:6379", false)]
     #[case::parent("example.com:6379", false)]
+    #[case::below("*.example.com:6000-7000", true)]
+    #[case::range_of_addresses("10.0.0.0/8:6379", true)]
     fn the_operators_list_narrows(#[case] entry: &str, #[case] granted: bool) {
-        let allowed = ["api.example.com:443".to_owned(), entry.to_owned()];
+        let allowed = ["api.example.com:443", entry].map(|entry| Grant::parse(entry).unwrap());
         let endpoints = endpoints(&manifest(TWO), &fields(&[("host", "redis.example.com")]), Some(&allowed)).unwrap();
         assert_eq!((endpoints.contains_key("api"), endpoints.contains_key("redis")), (true, granted));
     }
 
     #[test]
     fn a_list_that_leaves_nothing_says_what_to_add() {
-        let allowed = ["other.example.com:6379".to_owned()];
+        let allowed = [Grant::parse("other.example.com:6379").unwrap()];
         let error = endpoints(&one("required"), &fields(&[("host", "fd12::1")]), Some(&allowed)).unwrap_err();
         insta::assert_snapshot!(error, @r#"the plugin's endpoint `redis` is at [fd12::1]:6379, which the configuration's `endpoints` for this secret do not list. Add "[fd12::1]:6379" if the plugin may connect there, or correct the secret"#);
         assert!(matches!(endpoints(&one("required"), &fields(&[("host", "a")]), Some(&[])), Err(EndpointError::NotGranted { .. })));
     }
 
-    #[rstest]
-    #[case("redis.example.com")]
-    #[case("redis.example.com:0")]
-    #[case("*.example.com:6379")]
-    #[case("10.0.0.0/8:6379")]
-    #[case("https://redis.example.com:6379")]
-    #[case("fd12::1:6379")]
-    #[case("")]
-    fn an_entry_that_matches_nothing_is_refused(#[case] entry: &str) {
-        let error = endpoints(&one("required"), &fields(&[("host", "a")]), Some(&[entry.to_owned()])).unwrap_err();
-        assert!(matches!(error, EndpointError::UselessGrant { .. }), "{error}");
-    }
-
     #[test]
     fn a_manifest_without_endpoints_reaches_nothing() {
-        assert!(endpoints(&manifest(""), &fields(&[]), Some(&["a:1".to_owned()])).unwrap().is_empty());
+        assert!(endpoints(&manifest(""), &fields(&[]), Some(&[Grant::parse("a:1").unwrap()])).unwrap().is_empty());
     }
 
     proptest! {

@@ -16,25 +16,17 @@ use tokio::time::timeout_at;
 
 use crate::capability::endpoint::{Address, Endpoint, Tls};
 use crate::capability::network::{CallNetwork, OpenError, end_of, no_answer};
+use crate::config::limits::{Limit, Limits, Row};
 use crate::failure::{Cause, Effect};
 use crate::plugin::bindings::windlass::rotation::failures;
 use crate::plugin::bindings::windlass::rotation::http::{Host, Request, Response};
 use crate::plugin::call::CallState;
-
-/// The most headers that a request or an answer has.
-const MAX_HEADERS: usize = 100;
-
-/// The most bytes that the names and values of a request's or an answer's headers have together.
-const MAX_HEADER_BYTES: usize = 32 << 10;
 
 /// The longest path with its query, in bytes.
 const MAX_PATH: usize = 8 << 10;
 
 /// The longest method, in bytes. `PROPPATCH`, the longest that is in use, has 9.
 const MAX_METHOD: usize = 32;
-
-/// The largest body of a request or an answer, in bytes.
-const MAX_BODY: usize = 1 << 20;
 
 /// Headers that describe the message or the connection, which are the host's: two opinions about them are how requests are smuggled.
 const FORBIDDEN: [HeaderName; 7] = [
@@ -57,6 +49,18 @@ pub enum HttpError {
         /// The reason.
         why: &'static str,
     },
+    /// The request is larger than one may be.
+    #[error("the request is refused: {what}, which is more than `limits.{key}` allows ({most} {unit})")]
+    TooLarge {
+        /// What is too large, as a clause.
+        what: &'static str,
+        /// The limit's key.
+        key: &'static str,
+        /// The most it may be.
+        most: u64,
+        /// What that counts.
+        unit: &'static str,
+    },
     /// No connection came about.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -74,7 +78,7 @@ impl HttpError {
     /// What the guest is told of the cause and of the service's state.
     const fn cause_and_effect(&self) -> (Cause, Effect) {
         match self {
-            Self::Refused { .. } => (Cause::Denied, Effect::Unchanged),
+            Self::Refused { .. } | Self::TooLarge { .. } => (Cause::Denied, Effect::Unchanged),
             Self::Open(open) => (open.cause(), Effect::Unchanged),
             Self::Broken { .. } => (Cause::Unreachable, Effect::Unknown),
         }
@@ -98,21 +102,21 @@ impl Host for CallState {
 async fn send(network: &mut CallNetwork, request: Request) -> Result<Response, HttpError> {
     let name = request.endpoint.clone();
     let endpoint = network.endpoint(&name)?.clone();
-    let message = message(&endpoint, request).map_err(|why| HttpError::Refused { why })?;
+    let message = message(&endpoint, request, network.limits())?;
     let (stream, _slot) = network.open(&name).await?;
     let broken = |why| HttpError::Broken { address: endpoint.address(), why };
-    let late = || broken(no_answer(network.limits().io));
-    let end = || end_of(network.limits().io, network.deadline());
+    let late = || broken(no_answer(network.limits().io()));
+    let end = || end_of(network.limits().io(), network.deadline());
 
     let mut protocol = http1::Builder::new();
-    protocol.max_headers(MAX_HEADERS).max_header_size(MAX_HEADER_BYTES);
+    protocol.max_headers(network.limits().headers()).max_header_size(network.limits().header_bytes());
     let (mut sender, connection) =
         protocol.handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(|error| broken(in_words(&error)))?;
     let exchange = async {
         let answer = timeout_at(end(), sender.send_request(message)).await;
         let answer = answer.map_err(|_| late())?.map_err(|error| broken(in_words(&error)))?;
         let (head, body) = answer.into_parts();
-        let body = timeout_at(end(), whole(body)).await.map_err(|_| late())?.map_err(broken)?;
+        let body = timeout_at(end(), whole(body, network.limits())).await.map_err(|_| late())?.map_err(broken)?;
         match head.status.as_u16() {
             // Nobody asked for another protocol, and what would follow is not HTTP.
             101 => Err(broken("the service switched protocols unasked".to_owned())),
@@ -137,20 +141,20 @@ async fn send(network: &mut CallNetwork, request: Request) -> Result<Response, H
 /// # Errors
 ///
 /// Why it is refused, without repeating anything.
-fn message(endpoint: &Endpoint, request: Request) -> Result<hyper::Request<Full<Bytes>>, &'static str> {
+fn message(endpoint: &Endpoint, request: Request, limits: &Limits) -> Result<hyper::Request<Full<Bytes>>, HttpError> {
     if endpoint.tls == Tls::StartTls {
-        return Err("the endpoint is declared with `tls = \"start-tls\"`, which HTTP does not have");
+        return Err(refused("the endpoint is declared with `tls = \"start-tls\"`, which HTTP does not have"));
     }
-    let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| "its method is not an HTTP token")?;
+    let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| refused("its method is not an HTTP token"))?;
     if method.as_str().len() > MAX_METHOD {
-        return Err("its method is longer than 32 bytes");
+        return Err(refused("its method is longer than 32 bytes"));
     }
     if ["CONNECT", "TRACE"].iter().any(|refused| method.as_str().eq_ignore_ascii_case(refused)) {
-        return Err("the methods CONNECT and TRACE are not sent");
+        return Err(refused("the methods CONNECT and TRACE are not sent"));
     }
-    let mut headers = checked_headers(&request.headers)?;
-    if request.body.len() > MAX_BODY {
-        return Err("its body is larger than 1 MiB");
+    let mut headers = checked_headers(&request.headers, limits)?;
+    if request.body.len() > limits.body_bytes() {
+        return Err(too_large("its body is too large", Limit::Body, limits));
     }
     let host = Address { host: endpoint.host.clone(), port: endpoint.port }.to_string();
     // RFC 9110 section 4.2: the port is left out where it is the scheme's own, and some services compare the text.
@@ -159,7 +163,7 @@ fn message(endpoint: &Endpoint, request: Request) -> Result<hyper::Request<Full<
         Tls::StartTls | Tls::Plain => ":80",
     };
     let host = host.strip_suffix(default).unwrap_or(&host);
-    headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| "the endpoint's host cannot stand in a header")?);
+    headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| refused("the endpoint's host cannot stand in a header"))?);
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     // RFC 9110 section 8.6: a method that expects a body has its length said even where there is none.
     let expects_none = [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS].contains(&method);
@@ -168,7 +172,7 @@ fn message(endpoint: &Endpoint, request: Request) -> Result<hyper::Request<Full<
     }
     let mut message = hyper::Request::new(Full::new(Bytes::from(request.body)));
     *message.method_mut() = method;
-    *message.uri_mut() = checked_path(&request.path)?;
+    *message.uri_mut() = checked_path(&request.path).map_err(refused)?;
     *message.headers_mut() = headers;
     Ok(message)
 }
@@ -192,37 +196,53 @@ fn checked_path(path: &str) -> Result<hyper::Uri, &'static str> {
     if parsed.as_str() == path { Ok(hyper::Uri::from(parsed)) } else { Err(UNENCODED) }
 }
 
-fn checked_headers(headers: &[(String, String)]) -> Result<HeaderMap, &'static str> {
-    if headers.len() > MAX_HEADERS || headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > MAX_HEADER_BYTES
-    {
-        return Err("it has more than 100 headers or 32 KiB of them");
+const fn refused(why: &'static str) -> HttpError {
+    HttpError::Refused { why }
+}
+
+fn too_large(what: &'static str, limit: Limit, limits: &Limits) -> HttpError {
+    let Row { key, unit, .. } = limit.row();
+    HttpError::TooLarge { what, key, most: limits.get(limit), unit }
+}
+
+fn checked_headers(headers: &[(String, String)], limits: &Limits) -> Result<HeaderMap, HttpError> {
+    if headers.len() > limits.headers() {
+        return Err(too_large("it has too many headers", Limit::Headers, limits));
+    }
+    if headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > limits.header_bytes() {
+        return Err(too_large("its headers are too large", Limit::HeaderBytes, limits));
     }
     let mut checked = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "the name of a header is not an HTTP token")?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused("the name of a header is not an HTTP token"))?;
         if FORBIDDEN.contains(&name) || name.as_str().starts_with("proxy-") {
-            return Err("it has a header that only the host sets: Host, Connection, Content-Length, Transfer-Encoding, Upgrade, \
-                        TE, Trailer or Proxy-*");
+            return Err(refused(
+                "it has a header that only the host sets: Host, Connection, Content-Length, Transfer-Encoding, Upgrade, \
+                        TE, Trailer or Proxy-*",
+            ));
         }
         if value.chars().any(char::is_control) {
-            return Err("the value of a header has control characters");
+            return Err(refused("the value of a header has control characters"));
         }
-        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| "the value of a header has control characters")?;
+        let value =
+            HeaderValue::from_bytes(value.as_bytes()).map_err(|_| refused("the value of a header has control characters"))?;
         checked.append(name, value);
     }
     Ok(checked)
 }
 
 /// The whole body; trailers are dropped.
-async fn whole(mut body: Incoming) -> Result<Vec<u8>, String> {
-    let too_large = || "its body is larger than 1 MiB".to_owned();
-    if body.size_hint().lower() > MAX_BODY as u64 {
+async fn whole(mut body: Incoming, limits: &Limits) -> Result<Vec<u8>, String> {
+    let most = limits.body_bytes();
+    let too_large =
+        || format!("its body is larger than `limits.{}` allows ({} KiB)", Limit::Body.row().key, limits.get(Limit::Body));
+    if body.size_hint().lower() > most as u64 {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(|error| in_words(&error))?.into_data() {
-            if bytes.len() + data.len() > MAX_BODY {
+            if bytes.len() + data.len() > most {
                 return Err(too_large());
             }
             bytes.extend_from_slice(&data);
@@ -264,7 +284,7 @@ mod tests {
     use crate::capability::test_server::{
         AndThen, Authority, Certificate, answers, config, endpoint, listen, over, read_head, silent,
     };
-    use crate::config::{Limits, Loopback};
+    use crate::config::{Limit, Limits, Loopback};
 
     fn request(method: &str, path: &str) -> Request {
         Request {
@@ -345,7 +365,7 @@ mod tests {
     #[case::other(15671, Tls::FromTheStart, "service.example", "service.example:15671")]
     #[case::v6(443, Tls::FromTheStart, "fd12::1", "[fd12::1]")]
     fn the_host_header_is_the_endpoints(#[case] port: u16, #[case] tls: Tls, #[case] host: &str, #[case] header: &str) {
-        let message = message(&endpoint(host, port, tls), request("GET", "/")).unwrap();
+        let message = message(&endpoint(host, port, tls), request("GET", "/"), &Limits::default()).unwrap();
         assert_eq!(message.headers()[HOST], header);
     }
 
@@ -357,7 +377,7 @@ mod tests {
     #[case::delete("DELETE", 0, None)]
     fn the_length_is_said_where_a_body_is_expected(#[case] method: &str, #[case] length: usize, #[case] header: Option<&str>) {
         let asked = Request { body: vec![0; length], ..request(method, "/") };
-        let message = message(&endpoint("a", 443, Tls::FromTheStart), asked).unwrap();
+        let message = message(&endpoint("a", 443, Tls::FromTheStart), asked, &Limits::default()).unwrap();
         assert_eq!(message.headers().get(CONTENT_LENGTH).map(|value| value.to_str().unwrap()), header);
     }
 
@@ -406,17 +426,17 @@ mod tests {
     }
 
     #[rstest]
-    #[case::body(Request { body: vec![0; MAX_BODY + 1], ..request("PUT", "/") })]
+    #[case::body(Request { body: vec![0; (1 << 20) + 1], ..request("PUT", "/") })]
     #[case::path(request("GET", &format!("/{}", "x".repeat(MAX_PATH))))]
     #[case::header_count(Request { headers: vec![("x".to_owned(), String::new()); 101], ..request("GET", "/") })]
-    #[case::header_bytes(Request { headers: vec![("x".to_owned(), "y".repeat(MAX_HEADER_BYTES))], ..request("GET", "/") })]
+    #[case::header_bytes(Request { headers: vec![("x".to_owned(), "y".repeat(32 << 10))], ..request("GET", "/") })]
     fn a_request_beyond_its_limits_is_denied(#[case] asked: Request) {
-        assert!(message(&endpoint("a", 443, Tls::FromTheStart), asked).is_err());
+        assert!(message(&endpoint("a", 443, Tls::FromTheStart), asked, &Limits::default()).is_err());
     }
 
     #[test]
     fn an_endpoint_with_start_tls_has_no_http() {
-        assert!(message(&endpoint("a", 443, Tls::StartTls), request("GET", "/")).is_err());
+        assert!(message(&endpoint("a", 443, Tls::StartTls), request("GET", "/"), &Limits::default()).is_err());
     }
 
     #[rstest]
@@ -454,8 +474,8 @@ mod tests {
     #[case::too_many_headers(head_with(200, 1), AndThen::Listens, "head is too large")]
     #[case::too_large_a_head(head_with(50, 1000), AndThen::Listens, "head is too large")]
     #[case::endless_header(vec![b'x'; 1 << 20], AndThen::Listens, "")]
-    #[case::announced_too_large(b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n".to_vec(), AndThen::Listens, "1 MiB")]
-    #[case::too_large([b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'x'; 2 << 20]].concat(), AndThen::Listens, "1 MiB")]
+    #[case::announced_too_large(b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n".to_vec(), AndThen::Listens, "http_body_kib")]
+    #[case::too_large([b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'x'; 2 << 20]].concat(), AndThen::Listens, "http_body_kib")]
     #[case::switches(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_vec(), AndThen::Listens, "")]
     #[case::status(b"HTTP/1.1 777 Lucky\r\nContent-Length: 0\r\n\r\n".to_vec(), AndThen::Listens, "beyond 599")]
     #[case::two_lengths(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab".to_vec(), AndThen::Listens, "")]
@@ -476,7 +496,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_does_not_come_costs_the_limit(#[case] start: &'static [u8]) {
         let port = listen(answers(None, start, AndThen::Listens)).await;
-        let limits = Limits { io: Duration::from_millis(100), ..Limits::default() };
+        let limits = Limits::default().with(Limit::Io, 100);
         let mut call = call(endpoint("127.0.0.1", port, Tls::Plain), &[], limits);
         let (cause, effect, message) = told(send(&mut call, request("GET", "/")).await);
         assert_eq!((cause, effect), (Cause::Unreachable, Effect::Unknown));
@@ -512,7 +532,7 @@ mod tests {
     async fn requests_count_as_connections() {
         let port = listen(answers(None, "HTTP/1.1 204 No Content\r\n\r\n", AndThen::Listens)).await;
         let mut call = call(endpoint("127.0.0.1", port, Tls::Plain), &[], Limits::default());
-        for _ in 0..CallNetwork::MAX_OPENED {
+        for _ in 0..Limits::default().connections() {
             send(&mut call, request("GET", "/")).await.unwrap();
         }
         let (cause, effect, message) = told(send(&mut call, request("GET", "/")).await);
@@ -530,7 +550,7 @@ mod tests {
         ) {
             let mut asked = request(&method, &path);
             asked.headers = vec![(name.clone(), value.clone())];
-            if let Ok(message) = message(&endpoint("a", 443, Tls::FromTheStart), asked) {
+            if let Ok(message) = message(&endpoint("a", 443, Tls::FromTheStart), asked, &Limits::default()) {
                 prop_assert_eq!(message.uri().to_string(), path);
                 prop_assert_eq!(message.method().as_str(), method);
                 prop_assert_eq!(message.headers()[HOST].as_bytes(), b"a");

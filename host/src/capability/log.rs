@@ -4,18 +4,13 @@
 
 use std::sync::Arc;
 
+use crate::config::limits::Limits;
 use crate::plugin::bindings::windlass::rotation::log::{Host, Level};
 use crate::plugin::call::CallState;
 use crate::redact::{Lines, Redactor};
 
 /// The longest line, in bytes; the rest of it is cut.
 pub(crate) const MAX_LINE_BYTES: usize = 2_048;
-
-/// The most lines of one call. A plugin that logs in a loop must not fill an account's log storage.
-const MAX_LINES: usize = 200;
-
-/// The most text of one call, in bytes, before anything is replaced in it.
-pub(crate) const MAX_BYTES: usize = 65_536;
 
 /// How the SDK's panic hook begins its line, and what follows the thread's name in the one of Rust's standard library.
 const PANIC: &str = "panicked at ";
@@ -27,14 +22,18 @@ pub(crate) struct GuestLog {
     redactor: Arc<Redactor>,
     levels: Vec<Level>,
     lines: Lines,
+    /// How many more lines may come.
+    room: usize,
+    /// How many more bytes may come, counted before anything is replaced.
     bytes: usize,
     dropped: u64,
     panic: Option<String>,
 }
 
 impl GuestLog {
-    pub(crate) const fn new(plugin: String, redactor: Arc<Redactor>) -> Self {
-        Self { plugin, redactor, levels: Vec::new(), lines: Lines::new(MAX_LINE_BYTES), bytes: 0, dropped: 0, panic: None }
+    pub(crate) const fn new(plugin: String, redactor: Arc<Redactor>, limits: &Limits) -> Self {
+        let (room, bytes) = (limits.log_lines(), limits.log_bytes());
+        Self { plugin, redactor, levels: Vec::new(), lines: Lines::new(MAX_LINE_BYTES), room, bytes, dropped: 0, panic: None }
     }
 
     /// Takes one line of the guest.
@@ -43,11 +42,12 @@ impl GuestLog {
         if level == Level::Error && line.starts_with(PANIC) {
             self.panic = Some(self.redactor.line(line, MAX_LINE_BYTES));
         }
-        if self.lines.count() >= MAX_LINES || self.bytes >= MAX_BYTES {
+        if self.room == 0 || self.bytes == 0 {
             self.dropped += 1;
             return;
         }
-        self.bytes += line.len().min(MAX_LINE_BYTES);
+        self.room -= 1;
+        self.bytes = self.bytes.saturating_sub(line.len().min(MAX_LINE_BYTES));
         self.levels.push(level);
         self.lines.push(&self.redactor, line);
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 use crate::capability::address::{AddressPolicy, AddressPolicyError, Forbidden};
-use crate::capability::endpoint::{Address, Endpoint, EndpointError, Tls, granted_addresses, ip_address};
+use crate::capability::endpoint::{Address, Endpoint, Tls, ip_address};
 use crate::capability::tls::{TlsError, Trust};
 use crate::config::{Config, Limits};
 use crate::failure::Cause;
@@ -40,9 +40,6 @@ pub enum NetworkError {
     /// Loopback endpoints or the Runtime API cannot be read.
     #[error(transparent)]
     Address(#[from] AddressPolicyError),
-    /// A rule's `endpoints` have an entry that matches nothing.
-    #[error(transparent)]
-    Grant(#[from] EndpointError),
 }
 
 /// Why no connection to a granted endpoint came about. Nothing was sent that the service could have acted on.
@@ -56,6 +53,17 @@ pub enum DialError {
         address: Address,
         /// What it is.
         rule: Forbidden,
+    },
+    /// It is at an address outside the ranges that the operator lists, and no entry names it.
+    #[error(
+        "{address} is at {found}, which the configuration's `endpoints` for this secret do not cover. List the host, or a range that \
+         holds the address, if the plugin may connect there"
+    )]
+    OutsideGrant {
+        /// Which endpoint.
+        address: Address,
+        /// The first of its addresses.
+        found: IpAddr,
     },
     /// It could not be reached.
     #[error("{address} could not be reached ({stage}): {why}")]
@@ -100,9 +108,6 @@ impl Network {
     ///
     /// [`NetworkError`] for a file that cannot be used and an entry that matches nothing.
     pub fn new(config: &Config) -> Result<Self, NetworkError> {
-        for entries in config.rules.iter().filter_map(|rule| rule.endpoints.as_deref()) {
-            granted_addresses(entries)?;
-        }
         Ok(Self { policy: AddressPolicy::new(config)?, trust: Trust::new(&config.ca_files)? })
     }
 
@@ -133,10 +138,10 @@ impl Network {
         limits: &Limits,
         deadline: Instant,
     ) -> Result<Stream, DialError> {
-        match timeout_at(end_of(limits.connect, deadline), self.trust.handshake(&endpoint.host, stream)).await {
+        match timeout_at(end_of(limits.connect(), deadline), self.trust.handshake(&endpoint.host, stream)).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
             Ok(Err(why)) => Err(unreachable(endpoint, Stage::Tls, why)),
-            Err(_) => Err(unreachable(endpoint, Stage::Tls, no_answer(limits.connect))),
+            Err(_) => Err(unreachable(endpoint, Stage::Tls, no_answer(limits.connect()))),
         }
     }
 
@@ -149,27 +154,37 @@ impl Network {
         } else {
             #[expect(clippy::disallowed_methods, reason = "the place where names are resolved: what is found is judged below")]
             let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
-            match timeout_at(end_of(limits.connect, deadline), lookup).await {
+            match timeout_at(end_of(limits.connect(), deadline), lookup).await {
                 Ok(Ok(found)) => found.collect(),
                 Ok(Err(error)) => return Err(unreachable(endpoint, Stage::Resolve, error.to_string())),
-                Err(_) => return Err(unreachable(endpoint, Stage::Resolve, no_answer(limits.connect))),
+                Err(_) => return Err(unreachable(endpoint, Stage::Resolve, no_answer(limits.connect()))),
             }
         };
-        let mut allowed = Vec::new();
-        let mut refused = None;
-        for address in found {
-            match self.policy.judge(endpoint, address) {
-                Ok(()) => allowed.push(address),
-                Err(rule) => refused = refused.or(Some(rule)),
+        survivors(&self.policy, endpoint, &found)
+    }
+}
+
+/// Of the addresses that an endpoint's host was found to have, those that may be dialled. This is the decision: nothing is resolved
+/// again behind it, so that no later answer of a name server counts.
+fn survivors(policy: &AddressPolicy, endpoint: &Endpoint, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, DialError> {
+    let mut surviving = Vec::new();
+    let mut refused = None;
+    for address in found {
+        let judged = policy.judge(endpoint, *address).map_err(|rule| DialError::Forbidden { address: endpoint.address(), rule });
+        match judged {
+            Ok(()) if endpoint.reach.covers(address.ip()) => surviving.push(*address),
+            Ok(()) => {
+                refused = refused.or_else(|| Some(DialError::OutsideGrant { address: endpoint.address(), found: address.ip() }))
             }
+            Err(why) => refused = refused.or(Some(why)),
         }
-        match refused {
-            Some(rule) if allowed.is_empty() => Err(forbidden(rule)),
-            None if allowed.is_empty() => Err(unreachable(endpoint, Stage::Resolve, "the name has no address".to_owned())),
-            Some(_) | None => {
-                allowed.truncate(Self::MAX_ADDRESSES);
-                Ok(allowed)
-            }
+    }
+    match refused {
+        Some(why) if surviving.is_empty() => Err(why),
+        None if surviving.is_empty() => Err(unreachable(endpoint, Stage::Resolve, "the name has no address".to_owned())),
+        Some(_) | None => {
+            surviving.truncate(Network::MAX_ADDRESSES);
+            Ok(surviving)
         }
     }
 }
@@ -182,7 +197,7 @@ async fn connect(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<TcpStream, DialError> {
-    let end = end_of(limits.connect, deadline);
+    let end = end_of(limits.connect(), deadline);
     let mut why = String::new();
     for (tried, address) in addresses.iter().enumerate() {
         let now = Instant::now();
@@ -197,7 +212,7 @@ async fn connect(
                 return Ok(stream);
             }
             Ok(Err(error)) => why = error.to_string(),
-            Err(_) => why = no_answer(limits.connect),
+            Err(_) => why = no_answer(limits.connect()),
         }
     }
     Err(unreachable(endpoint, Stage::Connect, why))
@@ -264,7 +279,7 @@ pub struct CallNetwork {
     limits: Limits,
     deadline: Instant,
     slots: Arc<Semaphore>,
-    opened: u32,
+    opened: usize,
 }
 
 /// A place among the connections that a call may have open at once. Dropping it frees the place.
@@ -284,11 +299,17 @@ pub enum OpenError {
         endpoint: String,
     },
     /// Too many connections are open.
-    #[error("the plugin has {} connections open, which is the most that one call may have", CallNetwork::MAX_OPEN)]
-    TooManyOpen,
+    #[error("the plugin has {most} connections open, which is the most that one call may have (`limits.open_connections`)")]
+    TooManyOpen {
+        /// How many it may have.
+        most: usize,
+    },
     /// Too many connections were opened.
-    #[error("the plugin has opened {} connections, which is the most that one call may open", CallNetwork::MAX_OPENED)]
-    TooManyOpened,
+    #[error("the plugin has opened {most} connections, which is the most that one call may open (`limits.connections`)")]
+    TooManyOpened {
+        /// How many it may open.
+        most: usize,
+    },
     /// It was granted, but did not come about.
     #[error(transparent)]
     Dial(#[from] DialError),
@@ -298,9 +319,9 @@ impl OpenError {
     /// What the guest is told.
     pub const fn cause(&self) -> Cause {
         match self {
-            Self::NotGranted { .. } | Self::TooManyOpen | Self::TooManyOpened => Cause::Denied,
+            Self::NotGranted { .. } | Self::TooManyOpen { .. } | Self::TooManyOpened { .. } => Cause::Denied,
             Self::Dial(dial) => match dial {
-                DialError::Forbidden { .. } => Cause::Denied,
+                DialError::Forbidden { .. } | DialError::OutsideGrant { .. } => Cause::Denied,
                 DialError::Unreachable { .. } => Cause::Unreachable,
             },
         }
@@ -308,15 +329,10 @@ impl OpenError {
 }
 
 impl CallNetwork {
-    /// Connections open at once. A rotation logs in with one credential after the other.
-    pub const MAX_OPEN: usize = 8;
-
-    /// Connections opened in the whole call, HTTP requests included. A retry loop must not become a flood of log-ins.
-    pub const MAX_OPENED: u32 = 64;
-
     /// The view of one call, which ends at `deadline`.
     pub fn new(network: Arc<Network>, endpoints: BTreeMap<String, Endpoint>, limits: Limits, deadline: Instant) -> Self {
-        Self { network, endpoints, limits, deadline, slots: Arc::new(Semaphore::new(Self::MAX_OPEN)), opened: 0 }
+        let slots = Arc::new(Semaphore::new(limits.open_connections()));
+        Self { network, endpoints, limits, deadline, slots, opened: 0 }
     }
 
     /// The endpoint of this name.
@@ -338,10 +354,11 @@ impl CallNetwork {
     /// [`OpenError`] if it is not granted, there are too many, or it cannot be reached. An attempt counts as opened.
     pub(crate) async fn open(&mut self, name: &str) -> Result<(Stream, Slot), OpenError> {
         let endpoint = self.endpoint(name)?.clone();
-        if self.opened >= Self::MAX_OPENED {
-            return Err(OpenError::TooManyOpened);
+        let (open, opened) = (self.limits.open_connections(), self.limits.connections());
+        if self.opened >= opened {
+            return Err(OpenError::TooManyOpened { most: opened });
         }
-        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| OpenError::TooManyOpen)?;
+        let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| OpenError::TooManyOpen { most: open })?;
         self.opened += 1;
         Ok((self.network.dial(&endpoint, &self.limits, self.deadline).await?, Slot(slot)))
     }
@@ -368,21 +385,22 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::capability::grant::{Grant, Reach};
     use crate::capability::test_server::{AndThen, Authority, Certificate, config, echo, endpoint, listen, says, silent};
-    use crate::config::Loopback;
+    use crate::config::{Limit, LimitsTable, Loopback};
 
     fn far() -> Instant {
         Instant::now() + Duration::from_secs(30)
     }
 
     async fn dial(config: &Config, endpoint: &Endpoint) -> Result<Stream, DialError> {
-        Network::new(config).unwrap().dial(endpoint, &config.limits, far()).await
+        Network::new(config).unwrap().dial(endpoint, &config.limits(None), far()).await
     }
 
     fn unreachable_at(result: Result<Stream, DialError>) -> (Stage, String) {
         match result.err().unwrap() {
             DialError::Unreachable { stage, why, .. } => (stage, why),
-            forbidden @ DialError::Forbidden { .. } => panic!("{forbidden}"),
+            denied @ (DialError::Forbidden { .. } | DialError::OutsideGrant { .. }) => panic!("{denied}"),
         }
     }
 
@@ -488,7 +506,7 @@ mod tests {
     async fn a_service_that_never_answers_the_handshake_costs_the_limit() {
         let port = listen(silent).await;
         let mut config = config(Loopback::Local, &[]).config;
-        config.limits.connect = Duration::from_millis(100);
+        config.limits = LimitsTable::default().with(Limit::Connect, 100);
         let (stage, why) = unreachable_at(dial(&config, &endpoint("127.0.0.1", port, Tls::FromTheStart)).await);
         assert_eq!((stage, why.as_str()), (Stage::Tls, "no answer within 100 ms, or the call's time was over"));
     }
@@ -515,7 +533,7 @@ mod tests {
     fn call(endpoint: Endpoint) -> CallNetwork {
         let config = config(Loopback::Local, &[]).config;
         let endpoints = BTreeMap::from([(endpoint.name.clone(), endpoint)]);
-        CallNetwork::new(Arc::new(Network::new(&config).unwrap()), endpoints, config.limits, far())
+        CallNetwork::new(Arc::new(Network::new(&config).unwrap()), endpoints, config.limits(None), far())
     }
 
     #[tokio::test]
@@ -526,12 +544,12 @@ mod tests {
         for _ in 0..8 {
             open.push(call.open("service").await.unwrap());
         }
-        assert_eq!(call.open("service").await.err(), Some(OpenError::TooManyOpen));
+        assert_eq!(call.open("service").await.err(), Some(OpenError::TooManyOpen { most: 8 }));
         open.clear();
         for _ in 8..64 {
             call.open("service").await.unwrap();
         }
-        assert_eq!(call.open("service").await.err(), Some(OpenError::TooManyOpened));
+        assert_eq!(call.open("service").await.err(), Some(OpenError::TooManyOpened { most: 64 }));
     }
 
     #[tokio::test]
@@ -545,11 +563,50 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_rule_whose_endpoints_match_nothing_stops_the_start() {
-        let mut config = config(Loopback::Never, &[]).config;
-        let endpoints = Some(vec!["redis.example.com".to_owned()]);
-        config.rules.push(crate::config::SecretRule { endpoints, ..Default::default() });
-        assert!(matches!(Network::new(&config), Err(NetworkError::Grant(_))));
+    /// What is left of the addresses that were found.
+    enum Expected {
+        Survive(&'static [&'static str]),
+        Refused(&'static str),
+    }
+    use Expected::{Refused, Survive};
+
+    #[rstest]
+    #[case::one(&["93.184.216.34"], Survive(&["93.184.216.34"]))]
+    #[case::private(&["10.1.2.3"], Survive(&["10.1.2.3"]))]
+    #[case::second_record_forbidden(&["10.1.2.3", "169.254.169.254", "127.0.0.1"], Survive(&["10.1.2.3"]))]
+    #[case::first_record_forbidden(&["169.254.169.254", "10.1.2.3"], Survive(&["10.1.2.3"]))]
+    #[case::forbidden_in_ipv6_form(&["::ffff:169.254.169.254", "fd12::1"], Survive(&["fd12::1"]))]
+    #[case::all_forbidden(&["169.254.169.254", "::1"], Refused("a link-local address, which plugins never reach"))]
+    #[case::this_machine(&["127.0.0.1"], Refused("a loopback address, which plugins never reach"))]
+    #[case::none(&[], Refused("the name has no address"))]
+    fn a_name_is_dialled_at_its_allowed_addresses_only(#[case] found: &[&str], #[case] expected: Expected) {
+        judged(Reach::Anywhere, found, expected);
+    }
+
+    #[rstest]
+    #[case::inside(&["10.1.2.3"], Survive(&["10.1.2.3"]))]
+    #[case::second_record_outside(&["10.1.2.3", "11.1.2.3"], Survive(&["10.1.2.3"]))]
+    #[case::outside(&["11.1.2.3"], Refused("s.example:9001 is at 11.1.2.3, which the configuration's `endpoints` for this secret do not cover"))]
+    #[case::inside_in_ipv6_form(&["::ffff:10.1.2.3"], Refused("do not cover"))]
+    #[case::inside_and_forbidden(&["169.254.100.2"], Refused("a link-local address, which plugins never reach"))]
+    fn ranges_bound_what_a_name_may_resolve_to(#[case] found: &[&str], #[case] expected: Expected) {
+        let grants = ["10.0.0.0/8:9001", "0.0.0.0/0:9001"].map(|entry| Grant::parse(entry).unwrap());
+        let within = |grants: &[Grant]| Grant::reach(grants, &Address::parse("s.example:9001").unwrap()).unwrap();
+        let narrow = if found == ["169.254.100.2"] { &grants[..] } else { &grants[..1] };
+        judged(within(narrow), found, expected);
+    }
+
+    fn judged(reach: Reach, found: &[&str], expected: Expected) {
+        let policy = AddressPolicy::new(&config(Loopback::Never, &[]).config).unwrap();
+        let at = |ip: &&str| SocketAddr::new(ip.parse().unwrap(), 9001);
+        let endpoint = Endpoint { reach, ..endpoint("s.example", 9001, Tls::Plain) };
+        let surviving = survivors(&policy, &endpoint, &found.iter().map(at).collect::<Vec<_>>());
+        match expected {
+            Survive(expected) => assert_eq!(surviving.unwrap(), expected.iter().map(at).collect::<Vec<_>>()),
+            Refused(why) => {
+                let error = surviving.unwrap_err().to_string();
+                assert!(error.contains(why), "{error}");
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::capability::endpoint::{Endpoint, Tls};
+use crate::capability::grant::Reach;
 use crate::config::{Config, Loopback};
 
 /// A certificate authority of its own.
@@ -100,7 +101,7 @@ pub(crate) fn config(loopback: Loopback, trust: &[&Authority]) -> ConfigWithFile
 
 /// An endpoint with the name `service`.
 pub(crate) fn endpoint(host: &str, port: u16, tls: Tls) -> Endpoint {
-    Endpoint { name: "service".to_owned(), host: host.to_owned(), port, tls }
+    Endpoint { name: "service".to_owned(), host: host.to_owned(), port, tls, reach: Reach::Anywhere }
 }
 
 /// Serves each connection to a free port of 127.0.0.1 with `service`, until the runtime ends.

@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use wasm_encoder::{CustomSection, Encode, Section};
 use wit_component::ComponentEncoder;
 
-use crate::cli::toolchain::{Toolchain, ToolchainError};
+use crate::cli::toolchain::{Target, Toolchain, ToolchainError};
 use crate::cli::{CommandResult, progress};
 use crate::manifest::{self, Manifest, ManifestError};
 use crate::plugin::component_file::{ComponentError, ComponentFile};
 
 /// Build a Rust plugin folder into target/plugins/NAME.wasm.
 ///
-/// If this machine cannot build Rust for WebAssembly, this installs what is missing: with rustup the target wasm32-wasip2 of the
-/// active toolchain; else, or if that fails, on Debian as root or with a sudo that asks for no password, the packages rustc-web and
+/// If this machine cannot build Rust for WebAssembly, this installs what is missing: with rustup the target wasm32-unknown-unknown of
+/// the active toolchain (wasm32-wasip2 with --wasi); else, or if that fails, on Debian as root or with a sudo that asks for no password, the packages rustc-web and
 /// rust-web-src (`apt-get install`, after an `apt-get update` if need be). Each command is shown before it runs. --no-install
 /// prevents all of this.
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,10 @@ pub struct Args {
     /// The plugin's folder: Cargo.toml, plugin.toml and src.
     #[arg(default_value = ".")]
     dir: PathBuf,
+    /// Build for wasm32-wasip2 instead of wasm32-unknown-unknown: for code, its own or a library's, that asks the standard library for
+    /// the time or writes to standard output. The component is about twice as large and imports WASI's interfaces, which are inert.
+    #[arg(long)]
+    wasi: bool,
     /// Install nothing. If the toolchain for WebAssembly is missing, say what to run instead of running it.
     #[arg(long)]
     no_install: bool,
@@ -39,7 +43,8 @@ pub struct Args {
 ///
 /// [`BuildError`], or standard output cannot be written.
 pub fn run(args: &Args, out: &mut impl Write) -> CommandResult {
-    let built = build(&args.dir, !args.no_install, &mut progress)?;
+    let target = if args.wasi { Target::WasiP2 } else { Target::Unknown };
+    let built = build(&args.dir, target, !args.no_install, &mut progress)?;
     if args.json {
         serde_json::to_writer(&mut *out, &built.summary())?;
         writeln!(out)?;
@@ -155,7 +160,7 @@ pub enum BuildError {
 /// # Errors
 ///
 /// [`BuildError`] says what to do about each.
-pub fn build(folder: &Path, install: bool, say: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
+pub fn build(folder: &Path, target: Target, install: bool, say: &mut dyn FnMut(&str)) -> Result<Built, BuildError> {
     let unreadable = |path: &Path, source| BuildError::Unreadable { path: path.to_owned(), source };
     let folder = &folder.canonicalize().map_err(|source| unreadable(folder, source))?;
     let toml = folder.join("plugin.toml");
@@ -164,7 +169,7 @@ pub fn build(folder: &Path, install: bool, say: &mut dyn FnMut(&str)) -> Result<
     let crate_manifest = folder.join("Cargo.toml");
     std::fs::metadata(&crate_manifest).map_err(|source| unreadable(&crate_manifest, source))?;
 
-    let toolchain = Toolchain::find(folder, install, say)?;
+    let toolchain = Toolchain::find(folder, target, install, say)?;
     let target = target_folder(folder);
     say(&format!("building the plugin `{}` for {}", manifest.name, toolchain.target().triple()));
     let module = compile(folder, &toolchain, &target.join("wasm"))?;
@@ -185,7 +190,7 @@ pub fn shipped(name: &'static str, install: bool, say: &mut dyn FnMut(&str)) -> 
     let here = std::env::current_dir().map_err(|source| BuildError::Unreadable { path: PathBuf::from("."), source })?;
     let mut folders = here.ancestors().map(|folder| folder.join("plugins").join(name));
     let folder = folders.find(|folder| folder.join("plugin.toml").exists()).ok_or(BuildError::NoSources { name })?;
-    build(&folder, install, say)
+    build(&folder, Target::Unknown, install, say)
 }
 
 /// `target` of the repository that holds the plugin, so that all its plugins lie side by side whatever workspace each belongs to.

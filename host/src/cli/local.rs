@@ -102,7 +102,7 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
     if let Some(path) = &args.config {
         config.read_file(path)?;
     }
-    let pace = Pace::for_calls(&config.limits);
+    let pace = Pace::for_calls(config.longest_call());
     let listen = if args.danger_listen_anywhere { Ok(Listen::danger_anywhere(args.listen)) } else { Listen::loopback(args.listen) };
     let (backend, begun) = Backend::new(function.clone());
     let server = Server::start(listen.map_err(LocalError::Listen)?, backend.clone()).await.map_err(LocalError::Listen)?;

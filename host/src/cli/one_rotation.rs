@@ -73,7 +73,7 @@ impl OneRotation {
         let server = Server::start(listen, Arc::clone(&backend)).await?;
         server.out_of_reach(&mut config);
         let secrets = SecretsManager::local(&server.endpoint());
-        let pace = Pace { attempts: 1, ..Pace::for_calls(&config.limits) };
+        let pace = Pace { attempts: 1, ..Pace::for_calls(config.longest_call()) };
         let network = Network::new(&config)?;
         let rotator = Arc::new(Rotator::new(config, source, secrets.clone(), Plugins::new(Compiler::InProcess)?, network));
         let (done, steps) = mpsc::unbounded_channel();

@@ -3,6 +3,7 @@
 //! The file's value plays AWSCURRENT, `FILE.pending` AWSPENDING and `FILE.previous` AWSPREVIOUS. The new value is on disk before the
 //! service hears of it, so a run that was killed anywhere is finished by the next one.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use super::one_rotation::{OneRotation, OneRotationError};
 use super::timeline::{self, StepJson};
 use crate::candidate;
 use crate::capability::endpoint;
+use crate::capability::grant::Grant;
 use crate::config::{Config, ConfigError, SecretRule};
 use crate::event::SecretArn;
 use crate::local::backend::Backend;
@@ -161,7 +163,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), RotateError> {
     let (backend, begun, request) = Backend::with_credential_file(FunctionArn::default(), file, Vec::new())?;
     let arn = request.secret_id.as_deref().and_then(|arn| SecretArn::parse(arn).ok());
     let arn = arn.expect("the store answers with a full ARN");
-    let mut rule = config.rule(&arn).cloned().unwrap_or_default();
+    let mut rule = config.rule(&arn, &BTreeMap::new()).cloned().unwrap_or_default();
     if let Some(value) = admin {
         backend.create(ADMIN, &value, Vec::new())?;
         rule.admin = Some(ADMIN.to_owned());
@@ -170,7 +172,9 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), RotateError> {
     } else if let (Some(admin), Some(config)) = (rule.admin.take(), args.config) {
         return Err(RotateError::NoAdmin { secret: args.secret, config, admin });
     }
-    config.rules.insert(0, SecretRule { secret: arn.as_str().to_owned(), plugin: Some(manifest.name.clone()), ..rule });
+    config
+        .rules
+        .insert(0, SecretRule { secret: Some((&arn).into()), tags: BTreeMap::new(), plugin: Some(manifest.name.clone()), ..rule });
 
     let shown = args.secret.display().to_string();
     writeln!(people, "Rotating {shown} with plugin {} {}.\n", manifest.name, manifest.version)?;
@@ -206,12 +210,12 @@ fn failed(why: OneRotationError, pending: &Path) -> RotateError {
 }
 
 /// Where the credential's own fields say that its service is; nothing if they do not.
-fn addresses(manifest: &Manifest, current: &SecretValue) -> Option<Vec<String>> {
+fn addresses(manifest: &Manifest, current: &SecretValue) -> Option<Vec<Grant>> {
     let none = SecretShape::default();
     // Host and port, to be compared with where the plugin may connect.
     let field = |name: &str| candidate::field(&none, current, name).map(|text| text.expose().to_owned());
     let endpoints = endpoint::endpoints(manifest, &field, None).ok()?;
-    Some(endpoints.values().map(|endpoint| endpoint.address().to_string()).collect())
+    Some(endpoints.values().map(|endpoint| Grant::exactly(endpoint)).collect())
 }
 
 #[cfg(test)]

@@ -1,20 +1,22 @@
 //! Which of the ways to build Rust for WebAssembly this machine has, and how to get one.
 //!
-//! In order: a wasm target of the active toolchain (`rustup target add`), else `std` built from Debian's packages `rustc-web` and
-//! `rust-web-src` with the cargo and the linker that are there.
+//! In order: the target of the active toolchain (`rustup target add`), else `std` built from Debian's packages `rustc-web` and
+//! `rust-web-src` with the cargo and the linker that are there, which makes `wasm32-unknown-unknown` only.
 #![expect(clippy::disallowed_methods, reason = "these are cargo's variables, which count for the build that is started here")]
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A wasm target. Without a WASI libc the component imports the contract and nothing else.
+/// A wasm target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// `wasm32-wasip2`: what authors are told to use.
-    WasiP2,
-    /// `wasm32-unknown-unknown`: enough, because the SDK needs no libc.
+    /// `wasm32-unknown-unknown`: enough, because the SDK needs no libc. The component imports the contract and nothing else, and has
+    /// about half the size.
     Unknown,
+    /// `wasm32-wasip2`: for code that asks the time or writes to standard output through the standard library, which traps or is lost
+    /// without WASI.
+    WasiP2,
 }
 
 impl Target {
@@ -87,11 +89,11 @@ impl Toolchain {
     /// # Errors
     ///
     /// [`ToolchainError`] names the command to run.
-    pub fn find(folder: &Path, install: bool, say: &mut dyn FnMut(&str)) -> Result<Self, ToolchainError> {
-        if let Some(found) = Self::installed(folder)? {
+    pub fn find(folder: &Path, target: Target, install: bool, say: &mut dyn FnMut(&str)) -> Result<Self, ToolchainError> {
+        if let Some(found) = Self::installed(folder, target)? {
             return Ok(found);
         }
-        let offer = Offer::of_this_machine();
+        let offer = Offer::of_this_machine(target);
         if !install {
             return Err(ToolchainError::Missing { run: offer.advice(), more: String::new() });
         }
@@ -107,20 +109,21 @@ impl Toolchain {
             say(&format!("installing what is missing to build for WebAssembly (--no-install prevents it): running `{line}`"));
             if !run(folder, &command) {
                 tried.push(format!("`{line}` failed"));
-            } else if let Some(found) = Self::installed(folder)? {
+            } else if let Some(found) = Self::installed(folder, target)? {
                 return Ok(found);
             }
         }
         Err(ToolchainError::NotInstalled { tried: tried.join(", "), run: offer.advice() })
     }
 
-    fn installed(folder: &Path) -> Result<Option<Self>, ToolchainError> {
+    fn installed(folder: &Path, target: Target) -> Result<Option<Self>, ToolchainError> {
         let sysroot = PathBuf::from(ask(folder, "rustc --print sysroot", &["--print", "sysroot"])?);
-        for target in [Target::WasiP2, Target::Unknown] {
-            let library = sysroot.join("lib/rustlib").join(target.triple()).join("lib");
-            if holds(&library, "libstd-") {
-                return Ok(Some(Self::Installed(target)));
-            }
+        let library = sysroot.join("lib/rustlib").join(target.triple()).join("lib");
+        if holds(&library, "libstd-") {
+            return Ok(Some(Self::Installed(target)));
+        }
+        if target != Target::Unknown {
+            return Ok(None);
         }
         let sources = Path::new("/usr/lib/rustlib/src/rust/library/std");
         if Path::new(DEBIAN_RUSTC).exists() && sources.exists() {
@@ -163,33 +166,34 @@ impl Toolchain {
 
 /// What could install a toolchain here.
 struct Offer {
+    target: Target,
     rustup: bool,
-    /// What has to stand before `apt-get`: nothing for root, or a sudo that asks for no password.
+    /// If Debian's packages help: what has to stand before `apt-get`: nothing for root, or a sudo that asks for no password.
     apt: Option<Vec<&'static str>>,
 }
 
 impl Offer {
-    fn of_this_machine() -> Self {
+    fn of_this_machine(target: Target) -> Self {
         let quiet = |program: &str, arguments: &[&str]| {
             let mut command = Command::new(program);
             command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             command.status().is_ok_and(|status| status.success())
         };
-        let apt = if !quiet("apt-get", &["--version"]) {
+        let apt = if target != Target::Unknown || !quiet("apt-get", &["--version"]) {
             None
         } else if rustix::process::geteuid().is_root() {
             Some(Vec::new())
         } else {
             quiet("sudo", &["-n", "true"]).then(|| vec!["sudo", "-n"])
         };
-        Self { rustup: quiet("rustup", &["--version"]), apt }
+        Self { target, rustup: quiet("rustup", &["--version"]), apt }
     }
 
     /// What to try, in order. Every command asks nothing.
     fn commands(&self) -> Vec<Vec<&'static str>> {
         let mut commands = Vec::new();
         if self.rustup {
-            commands.push(vec!["rustup", "target", "add", "wasm32-wasip2"]);
+            commands.push(vec!["rustup", "target", "add", self.target.triple()]);
         }
         if let Some(before) = &self.apt {
             let apt = |arguments: &[&'static str]| {
@@ -204,10 +208,11 @@ impl Offer {
 
     fn advice(&self) -> String {
         let apt = format!("apt-get install -y --no-install-recommends {}", DEBIAN_PACKAGES.join(" "));
-        if self.rustup {
-            format!("rustup target add wasm32-wasip2` or, on Debian without access to rustup's server, `{apt}")
-        } else {
-            apt
+        let rustup = format!("rustup target add {}", self.target.triple());
+        match (self.target, self.rustup) {
+            (Target::WasiP2, _) => rustup,
+            (Target::Unknown, true) => format!("{rustup}` or, on Debian without access to rustup's server, `{apt}"),
+            (Target::Unknown, false) => apt,
         }
     }
 }
@@ -255,20 +260,27 @@ mod tests {
 
     #[test]
     fn says_what_to_run_for_each_machine() {
-        let both = Offer { rustup: true, apt: Some(vec!["sudo", "-n"]) };
+        let both = Offer { target: Target::Unknown, rustup: true, apt: Some(vec!["sudo", "-n"]) };
         assert_eq!(
             both.commands().iter().map(|command| shown(command)).collect::<Vec<_>>(),
             [
-                "rustup target add wasm32-wasip2",
+                "rustup target add wasm32-unknown-unknown",
                 "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rustc-web rust-web-src",
                 "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get update",
                 "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends rustc-web rust-web-src",
             ]
         );
-        let neither = Offer { rustup: false, apt: None };
+        let neither = Offer { target: Target::Unknown, rustup: false, apt: None };
         assert!(neither.commands().is_empty());
         let missing = ToolchainError::Missing { run: neither.advice(), more: String::new() };
         insta::assert_snapshot!(missing, @"no Rust toolchain for WebAssembly is installed. Run `apt-get install -y --no-install-recommends rustc-web rust-web-src`, then this command again");
+    }
+
+    #[test]
+    fn debian_has_no_wasi() {
+        let wasi = Offer { target: Target::WasiP2, rustup: true, apt: None };
+        assert_eq!(wasi.commands(), [["rustup", "target", "add", "wasm32-wasip2"]]);
+        assert_eq!(wasi.advice(), "rustup target add wasm32-wasip2");
     }
 
     #[test]

@@ -16,7 +16,6 @@ use super::backend::{Backend, Begun};
 use super::error::ServiceError;
 use super::invoker::{InvocationError, Invoker};
 use super::store::{Rotation, RotationKind, Stopped};
-use crate::config::Limits;
 use crate::event::Step;
 
 /// How often, how soon, how long.
@@ -45,11 +44,11 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The default pace, with time enough in each step for calls as long as `limits` allow. testSecret makes two: one with the new
+    /// The default pace, with time enough in each step for calls as long as this. testSecret makes two: one with the new
     /// value, one with a corrupted copy.
-    pub fn for_calls(limits: &Limits) -> Self {
+    pub fn for_calls(longest: Duration) -> Self {
         let default = Self::default();
-        Self { timeout: default.timeout.max(limits.call * 2 + Duration::from_secs(10)), ..default }
+        Self { timeout: default.timeout.max(longest * 2 + Duration::from_secs(10)), ..default }
     }
 }
 

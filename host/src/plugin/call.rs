@@ -15,7 +15,7 @@ use crate::capability::endpoint::Endpoint;
 use crate::capability::log::{GuestLog, MAX_LINE_BYTES};
 use crate::capability::network::{CallNetwork, Network};
 use crate::capability::secret::CallSecrets;
-use crate::config::Limits;
+use crate::config::limits::{Limit, Limits};
 use crate::failure::{Cause, Effect};
 use crate::plugin::bindings::exports::windlass::rotation::rotator;
 use crate::plugin::bindings::windlass::rotation::failures;
@@ -27,17 +27,6 @@ use crate::secret::SecretValue;
 
 /// The longest message of a failure, in bytes; the rest is cut.
 pub const MAX_MESSAGE_BYTES: usize = 2_048;
-
-/// The most data of one argument list that a guest may hand to the host, in bytes: a request with the largest body, and its headers.
-const MAX_ARGUMENT_BYTES: usize = 1_280 << 10;
-
-/// The most resources a guest may hold at a time: connections and WASI's streams. A rotation needs about five.
-const MAX_RESOURCES: usize = 256;
-
-/// The most core instances, memories and tables of a component. Interpreters are linked from some twenty modules.
-const MAX_INSTANCES: usize = 128;
-const MAX_MEMORIES: usize = 16;
-const MAX_TABLES: usize = 64;
 
 /// The versions of the secret that are handed to a plugin.
 #[derive(Debug, Clone)]
@@ -136,10 +125,16 @@ pub enum Stop {
         status: i32,
     },
     /// It exceeded another of the host's limits.
-    #[error("the plugin was stopped because it had {what}")]
+    #[error("the plugin was stopped because it {what}. Raise `limits.{key}`, which is {most} {unit}, if it needs more")]
     Limit {
-        /// Of what it had too much.
+        /// What it did, as a clause.
         what: &'static str,
+        /// The limit's key.
+        key: &'static str,
+        /// What the limit is.
+        most: u64,
+        /// What that counts.
+        unit: &'static str,
     },
     /// It could not be started or did not follow the rules of components.
     #[error("the plugin does not run: {why}")]
@@ -193,7 +188,7 @@ impl Plugin {
         T: ComponentType + Lift + Send + Sync + 'static,
     {
         let now = Instant::now();
-        let until = (now + call.limits.call).min(call.deadline);
+        let until = (now + call.limits.call()).min(call.deadline);
         if until <= now {
             return Err(Stop::Deadline.into());
         }
@@ -202,13 +197,13 @@ impl Plugin {
         let shown: Vec<String> =
             call.endpoints.values().flat_map(|endpoint| [endpoint.host.clone(), endpoint.port.to_string()]).collect();
         let redactor = Arc::new(Redactor::except(handed.into_iter().flatten(), &shown));
-        let limit = call.limits.memory;
-        let (stdout, stderr) = (Captured::default(), Captured::default());
+        let limits = call.limits;
+        let (stdout, stderr) = (Captured::new(&limits), Captured::new(&limits));
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_RESOURCES);
+        table.set_max_capacity(limits.resources());
         let state = CallState {
             table,
-            network: CallNetwork::new(call.network, call.endpoints, call.limits, until),
+            network: CallNetwork::new(call.network, call.endpoints, limits.clone(), until),
             secrets: CallSecrets {
                 pending,
                 current,
@@ -217,14 +212,14 @@ impl Plugin {
                 settings: call.settings,
                 manifest: Arc::clone(&self.manifest),
             },
-            log: GuestLog::new(self.manifest.name.to_string(), Arc::clone(&redactor)),
-            wasi: wasi::context(&stdout, &stderr),
-            memory: MemoryLimit { used: 0, limit },
+            log: GuestLog::new(self.manifest.name.to_string(), Arc::clone(&redactor), &limits),
+            wasi: wasi::context(&stdout, &stderr, &limits),
+            memory: MemoryLimit { used: 0, limits: limits.clone() },
         };
         let mut store = Store::new(self.linked.component().engine(), state);
         store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(MAX_ARGUMENT_BYTES);
-        store.set_max_component_handles(MAX_RESOURCES);
+        store.set_hostcall_fuel(limits.argument_bytes());
+        store.set_max_component_handles(limits.resources());
         // Before instantiation, because a component's start functions run there. At each tick the guest gives way, so that the
         // timeout below can end it; a deadline in ticks alone would be wrong after Lambda froze the process.
         store.set_epoch_deadline(1);
@@ -251,16 +246,16 @@ impl Plugin {
                 effect: failure.effect.into(),
                 message: redactor.line(&failure.message, MAX_MESSAGE_BYTES),
             }),
-            Ok(Err(error)) => Err(stop(&error, limit, panic, &redactor).into()),
+            Ok(Err(error)) => Err(stop(&error, &limits, panic, &redactor).into()),
             Err(_elapsed) => Err(Stop::Deadline.into()),
         }
     }
 }
 
 /// What stopped a guest, told from wasmtime's error.
-fn stop(error: &wasmtime::Error, limit: usize, panic: Option<String>, redactor: &Redactor) -> Stop {
+fn stop(error: &wasmtime::Error, limits: &Limits, panic: Option<String>, redactor: &Redactor) -> Stop {
     if error.is::<OverMemory>() {
-        return Stop::Memory { limit };
+        return Stop::Memory { limit: limits.memory() };
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
         // Rust's `abort` after a panic is a trap, but `process::exit` from a panic hook is not.
@@ -272,31 +267,33 @@ fn stop(error: &wasmtime::Error, limit: usize, panic: Option<String>, redactor: 
         Some(Trap::UnreachableCodeReached) => {
             panic.map_or_else(|| Stop::Trapped { what: words() }, |report| Stop::Panicked { report })
         }
-        Some(Trap::AllocationTooLarge) => Stop::Memory { limit },
+        Some(Trap::AllocationTooLarge) => Stop::Memory { limit: limits.memory() },
         Some(_) => Stop::Trapped { what: words() },
         None => match error.chain().find_map(|cause| exceeded(&cause.to_string())) {
-            Some(what) => Stop::Limit { what },
+            Some((what, limit)) => Stop::Limit { what, key: limit.row().key, most: limits.get(limit), unit: limit.row().unit },
             None => Stop::Broken { why: words() },
         },
     }
 }
 
-/// Which limit wasmtime's words are about. It has no types for these; a test triggers each.
-fn exceeded(words: &str) -> Option<&'static str> {
+/// Which limit wasmtime's words are about, and what there was too much of. It has no types for these; a test triggers each.
+fn exceeded(words: &str) -> Option<(&'static str, Limit)> {
     let limits = [
-        ("too much data is being copied", "more data in one call of a host function than the host takes (1,280 KiB)"),
-        ("cannot allocate another handle", "more open resources than the host allows (256)"),
-        ("resource table has no free keys", "more open resources than the host allows (256)"),
-        ("resource limit exceeded", "more core instances (128), memories (16) or tables (64) than the host allows"),
+        ("too much data is being copied", "handed over too much data in one call of a host function", Limit::Argument),
+        ("cannot allocate another handle", "held too many resources", Limit::Resources),
+        ("resource table has no free keys", "held too many resources", Limit::Resources),
+        ("resource limit exceeded: memory", "has too many memories", Limit::Memories),
+        ("resource limit exceeded: table", "has too many tables", Limit::Tables),
+        ("resource limit exceeded: instance", "has too many core instances", Limit::Instances),
     ];
-    limits.into_iter().find_map(|(begins, what)| words.contains(begins).then_some(what))
+    limits.into_iter().find_map(|(begins, what, limit)| words.contains(begins).then_some((what, limit)))
 }
 
 /// Counts all linear memories and tables of a call together. wasmtime's own limits count each by itself, so that a component with
 /// many memories gets many times the limit.
 struct MemoryLimit {
     used: usize,
-    limit: usize,
+    limits: Limits,
 }
 
 impl MemoryLimit {
@@ -304,7 +301,7 @@ impl MemoryLimit {
     fn grow(&mut self, current: usize, desired: usize, size: usize) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current).saturating_mul(size);
         let used = self.used.saturating_add(more);
-        if used > self.limit {
+        if used > self.limits.memory() {
             return Err(OverMemory.into());
         }
         self.used = used;
@@ -327,15 +324,15 @@ impl ResourceLimiter for MemoryLimit {
     }
 
     fn instances(&self) -> usize {
-        MAX_INSTANCES
+        self.limits.instances()
     }
 
     fn memories(&self) -> usize {
-        MAX_MEMORIES
+        self.limits.memories()
     }
 
     fn tables(&self) -> usize {
-        MAX_TABLES
+        self.limits.tables()
     }
 }
 

@@ -16,14 +16,8 @@ use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, async_trait};
 
 use super::call::CallState;
-use crate::capability::log;
+use crate::config::limits::Limits;
 use crate::redact::MARGIN;
-
-/// How much of a standard stream is kept, in bytes: what may be shown, and what it takes to recognise a value that begins in it.
-const MAX_CAPTURED: usize = log::MAX_BYTES + MARGIN;
-
-/// The most random bytes that one call of `wasi:random` gives.
-const MAX_RANDOM: u64 = 65_536;
 
 /// Adds the interfaces to a linker.
 pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
@@ -46,9 +40,9 @@ pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
 }
 
 /// A context with nothing in it but two streams that are kept.
-pub(crate) fn context(stdout: &Captured, stderr: &Captured) -> WasiCtx {
+pub(crate) fn context(stdout: &Captured, stderr: &Captured, limits: &Limits) -> WasiCtx {
     let mut context = WasiCtxBuilder::new();
-    context.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(MAX_RANDOM);
+    context.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(limits.random_bytes() as u64);
     context.build()
 }
 
@@ -60,18 +54,23 @@ impl WasiView for CallState {
 
 /// What a guest wrote to a standard stream, up to a bound. It is redacted as a whole when the call ends, so that nothing depends on
 /// how the guest cuts its output into pieces.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Captured(Arc<Mutex<Stream>>);
 
-#[derive(Default)]
 pub(crate) struct Stream {
+    /// How much is kept, in bytes: what may be shown, and what it takes to recognise a value that begins in it.
+    most: usize,
     pub(crate) bytes: Vec<u8>,
     pub(crate) dropped: u64,
 }
 
 impl Stream {
+    const fn new(limits: &Limits) -> Self {
+        Self { most: limits.log_bytes() + MARGIN, bytes: Vec::new(), dropped: 0 }
+    }
+
     fn push(&mut self, bytes: &[u8]) {
-        let kept = bytes.len().min(MAX_CAPTURED - self.bytes.len());
+        let kept = bytes.len().min(self.most - self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..kept]);
         self.dropped += (bytes.len() - kept) as u64;
     }
@@ -83,6 +82,10 @@ impl Stream {
 }
 
 impl Captured {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self(Arc::new(Mutex::new(Stream::new(limits))))
+    }
+
     pub(crate) fn stream(&self) -> MutexGuard<'_, Stream> {
         // Nothing panics while it is held, and half a line is better than none.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -140,7 +143,7 @@ mod tests {
         #[test]
         fn pieces_do_not_hide_a_value(value in "[ -~]{4,60}", cuts in proptest::collection::vec(1_usize..9, 1..20)) {
             let redactor = Redactor::new([&SecretValue::text(value.clone())]);
-            let captured = Captured::default();
+            let captured = Captured::new(&Limits::default());
             let said = format!("before\n{value}\nafter\n");
             let mut rest = said.as_bytes();
             for cut in cuts.iter().cycle() {
@@ -160,8 +163,11 @@ mod tests {
     #[test]
     fn a_value_at_the_bound_is_not_half_shown() {
         let redactor = Redactor::new([&SecretValue::text("correct horse")]);
-        for filler in (MAX_CAPTURED - 20..MAX_CAPTURED).chain(log::MAX_BYTES - 20..log::MAX_BYTES + 20) {
-            let mut stream = Stream::default();
+        let limits = Limits::default();
+        let shown = limits.log_bytes();
+        let kept = shown + MARGIN;
+        for filler in (kept - 20..kept).chain(shown - 20..shown + 20) {
+            let mut stream = Stream::new(&limits);
             stream.push(" ".repeat(filler).as_bytes());
             stream.push(b"correct horse");
             stream.push(&[b' '; 2 * MARGIN]);

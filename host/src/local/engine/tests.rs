@@ -210,8 +210,8 @@ async fn a_step_that_takes_too_long_is_a_failure() {
 
 #[test]
 fn a_step_outlasts_the_calls_it_makes() {
-    let limits = |seconds| Limits { call: Duration::from_secs(seconds), ..Limits::default() };
-    assert_eq!(Pace::for_calls(&Limits::default()), Pace::default());
-    assert_eq!(Pace::for_calls(&limits(1)).timeout, Duration::from_secs(60));
-    assert_eq!(Pace::for_calls(&limits(890)).timeout, Duration::from_secs(1790));
+    let pace = |seconds| Pace::for_calls(Duration::from_secs(seconds));
+    assert_eq!(pace(25), Pace::default());
+    assert_eq!(pace(1).timeout, Duration::from_secs(60));
+    assert_eq!(pace(890).timeout, Duration::from_secs(1790));
 }

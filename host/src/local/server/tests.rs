@@ -13,6 +13,7 @@ use tokio::net::TcpSocket;
 use super::*;
 use crate::capability::address::{AddressPolicy, Forbidden};
 use crate::capability::endpoint::{Endpoint, Tls};
+use crate::capability::grant::Reach;
 use crate::local::backend::Begun;
 use crate::local::store::FunctionArn;
 
@@ -167,7 +168,8 @@ async fn no_plugin_of_this_process_reaches_the_server(#[case] listen: &str, #[ca
     let mut config = crate::config::Config::with_plugins("plugins".into());
     server.out_of_reach(&mut config);
     let policy = AddressPolicy::new(&config).unwrap();
-    let endpoint = |port| Endpoint { name: "e".to_owned(), host: "localhost".to_owned(), port, tls: Tls::Plain };
+    let endpoint =
+        |port| Endpoint { name: "e".to_owned(), host: "localhost".to_owned(), port, tls: Tls::Plain, reach: Reach::Anywhere };
     let port = server.address().port();
     for address in addresses {
         let judged = policy.judge(&endpoint(port), (address.parse::<IpAddr>().unwrap(), port).into());

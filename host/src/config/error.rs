@@ -1,0 +1,71 @@
+//! What is wrong with the configuration.
+
+use std::path::PathBuf;
+
+use crate::password::PasswordError;
+
+/// What is wrong with the configuration. Stops the start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A file that was named cannot be read.
+    #[error("the configuration file {path} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be. The text is the parser's, with line, column and what is allowed.
+    #[error("the configuration file {path} is wrong: {why}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        why: String,
+    },
+    /// Each value of a rule is one that can be, but not together or not here.
+    #[error("the configuration file {path} is wrong: {rule} {source}")]
+    Rule {
+        /// The file.
+        path: PathBuf,
+        /// Which rule.
+        rule: String,
+        /// What is wrong with it.
+        source: RuleError,
+    },
+    /// An environment variable that begins with WINDLASS_ is not one of ours.
+    #[error("the environment variable {name} is unknown. Known: WINDLASS_CONFIG, WINDLASS_PLUGINS, WINDLASS_LOG")]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+    },
+    /// A password option of the environment cannot be used.
+    #[error("the environment variable {name} is wrong: {source}")]
+    Password {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: PasswordError,
+    },
+}
+
+/// Why the values of a rule cannot stand together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RuleError {
+    /// It says of no secret that it is meant.
+    #[error("says of no secret that it is meant: give it `secret`, a name or a pattern, or `tags`")]
+    Everything,
+    /// An admin credential is bound to secrets that anybody may make.
+    #[error(
+        "binds an admin credential without `secret`: whoever may tag a secret would choose who gets it. Name the secrets as well"
+    )]
+    AdminByTag,
+    /// Its password options are impossible.
+    #[error("has password options that cannot be met: {0}")]
+    Password(#[from] PasswordError),
+    /// Its `generated` cannot be meant.
+    #[error("has a `generated` that cannot be meant: name fields, or write [\"*\"] alone for the whole value")]
+    Generated,
+}

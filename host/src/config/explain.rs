@@ -1,0 +1,160 @@
+//! What the configuration means for one secret, and where each value comes from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use super::{Config, SecretRule};
+use crate::config::limits::{Row, TABLE};
+use crate::event::SecretArn;
+use crate::password::PasswordOptions;
+
+/// One value that holds for a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explained {
+    /// Its key, as in `windlass.toml`.
+    pub key: String,
+    /// The value; nothing if no value is set and none is built in.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What else may decide, which is known only when the secret is rotated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unless: Option<&'static str>,
+}
+
+/// Where a value of the configuration comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From the rule that begins at this line.
+    Rule {
+        /// The line.
+        line: usize,
+    },
+    /// From a table for all secrets.
+    Table(&'static str),
+    /// Nobody says anything, so this is what Windlass does.
+    BuiltIn,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule { line } => write!(f, "rule at line {line}"),
+            Self::Table(name) => write!(f, "[{name}]"),
+            Self::BuiltIn => f.write_str("built in"),
+        }
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Every value that holds for a secret with these tags. Values of the environment are not among them.
+pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, String>) -> Vec<Explained> {
+    let rule = config.rule(secret, tags);
+    let none = SecretRule::default();
+    let (of_rule, line) = rule.map_or((&none, 0), |rule| (rule, rule.line));
+    let mut explained = Vec::new();
+    let mut say = |key: String, value: Option<String>, origin, unless| explained.push(Explained { key, value, origin, unless });
+    let by_rule = |set: bool| if set { Origin::Rule { line } } else { Origin::BuiltIn };
+
+    let unless =
+        of_rule.plugin.is_none().then_some("the secret's tag windlass:plugin, else the one plugin that recognises the secret");
+    say("plugin".to_owned(), of_rule.plugin.as_ref().map(ToString::to_string), by_rule(of_rule.plugin.is_some()), unless);
+    say("digest".to_owned(), of_rule.digest.map(|digest| digest.to_string()), by_rule(of_rule.digest.is_some()), None);
+    say("admin".to_owned(), of_rule.admin.clone(), by_rule(of_rule.admin.is_some()), None);
+    let endpoints = config.endpoints(rule).map(|grants| grants.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    let origin = match (&of_rule.endpoints, &endpoints) {
+        (Some(_), _) => Origin::Rule { line },
+        (None, Some(_)) => Origin::Table("defaults"),
+        (None, None) => Origin::BuiltIn,
+    };
+    let unless = endpoints.is_none().then_some("where the plugin's manifest derives from the secret");
+    say("endpoints".to_owned(), endpoints, origin, unless);
+    let generated = of_rule.generated.as_ref().map(|names| names.join(", "));
+    let unless = generated.is_none().then_some("the secret's tag windlass:generated, else the plugin's manifest, else `password`");
+    say("generated".to_owned(), generated, by_rule(of_rule.generated.is_some()), unless);
+    for (name, value) in &of_rule.settings {
+        say(format!("settings.{name}"), Some(value.clone()), Origin::Rule { line }, None);
+    }
+    let options = of_rule.password.entries().into_iter().zip(config.defaults.password.entries()).zip(PasswordOptions::BUILT_IN);
+    for (((key, by_rule), (_, by_default)), built_in) in options {
+        let (value, origin) = match (by_rule, by_default) {
+            (Some(value), _) => (value, Origin::Rule { line }),
+            (None, Some(value)) => (value, Origin::Table("defaults")),
+            (None, None) => (built_in.to_owned(), Origin::BuiltIn),
+        };
+        let decided = matches!(origin, Origin::Rule { .. });
+        let unless = (!decided).then_some("the secret's tags or the plugin's manifest say otherwise");
+        say(format!("password.{key}"), Some(value), origin, unless);
+    }
+    let limits = config.limits(rule);
+    for Row { limit, key, unit, .. } in TABLE {
+        let origin = match (of_rule.limits.get(*limit), config.limits.get(*limit)) {
+            (Some(_), _) => Origin::Rule { line },
+            (None, Some(_)) => Origin::Table("limits"),
+            (None, None) => Origin::BuiltIn,
+        };
+        say(format!("limits.{key}"), Some(format!("{} {unit}", limits.get(*limit))), origin, None);
+    }
+    explained
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn of(text: &str, name: &str) -> BTreeMap<String, (Option<String>, String)> {
+        let mut config = Config::with_plugins("plugins".into());
+        config.read_text(text, Path::new("windlass.toml")).unwrap();
+        let arn = SecretArn::parse(&format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-a1B2c3")).unwrap();
+        let explained = explain(&config, &arn, &BTreeMap::new());
+        explained.into_iter().map(|of| (of.key, (of.value, of.origin.to_string()))).collect()
+    }
+
+    #[test]
+    fn a_value_comes_from_the_rule_then_from_the_tables_then_from_nowhere() {
+        let text = "
+            [limits]
+            call_seconds = 20
+            memory_mib = 32
+            [defaults]
+            endpoints = ['*.example.com:443']
+            password = { length = 40, exclude_numbers = true }
+            [[secrets]]
+            secret = 'prod/*'
+            plugin = 'redis'
+            settings = { acl_save = 'no' }
+            password = { length = 50 }
+            limits = { memory_mib = 16 }
+        ";
+        let rule = "rule at line 8";
+        let expected = [
+            ("plugin", Some("redis"), rule),
+            ("admin", None, "built in"),
+            ("endpoints", Some("*.example.com:443"), "[defaults]"),
+            ("settings.acl_save", Some("no"), rule),
+            ("password.length", Some("50"), rule),
+            ("password.exclude_numbers", Some("true"), "[defaults]"),
+            ("password.exclude_uppercase", Some("false"), "built in"),
+            ("limits.memory_mib", Some("16 MiB"), rule),
+            ("limits.call_seconds", Some("20 s"), "[limits]"),
+            ("limits.connections", Some("64 connections"), "built in"),
+        ];
+        let explained = of(text, "prod/app");
+        for (key, value, origin) in expected {
+            assert_eq!(explained[key], (value.map(str::to_owned), origin.to_owned()), "{key}");
+        }
+        let other = of(text, "test/app");
+        assert_eq!(other["plugin"], (None, "built in".to_owned()));
+        assert_eq!(other["password.length"], (Some("40".to_owned()), "[defaults]".to_owned()));
+        assert!(!other.contains_key("settings.acl_save"));
+    }
+}
