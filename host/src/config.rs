@@ -330,6 +330,14 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_readme_is_right() {
+        let readme = include_str!("../../README.md");
+        let (_, example) = readme.split_once("```toml\n# windlass.toml\n").unwrap();
+        let (example, _) = example.split_once("```").unwrap();
+        assert_eq!(read(example).unwrap().rules.len(), 1);
+    }
+
+    #[test]
     fn the_first_rule_that_covers_a_secret_counts() {
         let config =
             read("[[secrets]]\nsecret = \"prod/app\"\nadmin = \"first\"\n[[secrets]]\nsecret = \"prod/*\"\nadmin = \"second\"")

@@ -9,6 +9,8 @@
 //! Values up to [`LONGEST_WHOLE`] bytes are found as a whole, and so is each line of one that has several. Of longer ones every
 //! excerpt of 31 bytes or more is found, because a log line or a line of a PEM file holds only a part of them.
 //!
+//! A value that is split over lines is found in the text without its line breaks, in all of these ways.
+//!
 //! This is a net against accidents. A plugin that wants to can write a value in a way that nobody foresees; against that stands the
 //! network policy, which leaves it nobody to tell.
 
@@ -105,15 +107,10 @@ impl Redactor {
     }
 
     /// One line for a log: redacted, control characters replaced, cut to at most `max` bytes.
-    ///
-    /// Cutting comes last, so that it cannot leave the beginning of a value; and only as much of an overlong text is looked at as
-    /// can show.
     pub fn line(&self, text: &str, max: usize) -> String {
-        let seen = text.floor_char_boundary(max + 2 * MARGIN);
-        let until = if seen < text.len() { seen - MARGIN } else { seen };
-        let mut line = legible::line(&self.rendered(&text.as_bytes()[..seen], until));
-        line.truncate(line.floor_char_boundary(max));
-        line
+        let mut lines = Lines::new(max);
+        lines.push(self, text);
+        lines.shown().concat()
     }
 
     /// The first `until` bytes of what a plugin wrote, redacted; bytes that are no UTF-8 are replaced. What follows `until` is only
@@ -123,28 +120,30 @@ impl Redactor {
     }
 
     fn rendered(&self, text: &[u8], until: usize) -> String {
-        let mut shown = String::with_capacity(until);
-        let mut from = 0;
-        for found in self.found(text) {
-            if found.start >= until {
-                break;
-            }
-            shown.push_str(&String::from_utf8_lossy(&text[from..found.start]));
-            shown.push_str(MARK);
-            from = found.end;
-        }
-        if from < until {
-            shown.push_str(&String::from_utf8_lossy(&text[from..until]));
-        }
-        shown
+        shown(text, &self.found(text), 0..until)
     }
 
     /// Where known values stand in `text`, in order, not touching each other.
     fn found(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut found = Vec::new();
         if self.whole.is_none() && self.long.is_empty() {
-            return found;
+            return Vec::new();
         }
+        let mut found = self.encoded(text);
+        // A value that is split over lines, in whatever encoding.
+        if text.contains(&b'\n') {
+            let unbroken = Reading::unbroken(text);
+            found.extend(self.encoded(&unbroken.bytes).into_iter().filter_map(|range| unbroken.source(range)));
+        }
+        let mut found = merged(found);
+        for range in &mut found {
+            whole_characters(text, range);
+        }
+        found
+    }
+
+    /// Where known values stand in `text` in any encoding, in no order.
+    fn encoded(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
         self.search(&Reading::plain(text), &mut found);
         if text.contains(&b'\\') {
             self.search(&Reading::unescaped(text), &mut found);
@@ -166,18 +165,7 @@ impl Redactor {
                 self.search(&Reading::hexadecimal(text, run.clone(), skip), &mut found);
             }
         }
-        found.sort_unstable_by_key(|range| range.start);
-        let mut merged: Vec<Range<usize>> = Vec::with_capacity(found.len());
-        for range in found {
-            match merged.last_mut() {
-                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                Some(_) | None => merged.push(range),
-            }
-        }
-        for range in &mut merged {
-            whole_characters(text, range);
-        }
-        merged
+        found
     }
 
     fn search(&self, reading: &Reading, found: &mut Vec<Range<usize>>) {
@@ -210,6 +198,76 @@ impl std::fmt::Debug for Redactor {
     }
 }
 
+/// Lines for a log, collected one after the other. A value that is split over several is replaced in each of them, which is why none
+/// can be shown before the last.
+pub struct Lines {
+    /// Without line breaks. Of each line as much as can be shown, and what it takes to recognise a value that begins in that.
+    text: Vec<u8>,
+    /// What of `text` may be shown of each line.
+    places: Vec<Range<usize>>,
+    found: Vec<Range<usize>>,
+    max: usize,
+}
+
+impl Lines {
+    /// No lines, of which none will be longer than `max` bytes when they are shown.
+    pub const fn new(max: usize) -> Self {
+        Self { text: Vec::new(), places: Vec::new(), found: Vec::new(), max }
+    }
+
+    /// Adds a line and looks for values in it, and for those that end in it.
+    pub fn push(&mut self, redactor: &Redactor, line: &str) {
+        let seen = line.floor_char_boundary(self.max + 2 * MARGIN);
+        let until = if seen < line.len() { seen - MARGIN } else { seen };
+        let (from, at) = (self.text.len().saturating_sub(MARGIN), self.text.len());
+        self.places.push(at..at + until);
+        self.text.extend_from_slice(&line.as_bytes()[..seen]);
+        let found = redactor.found(&self.text[from..]);
+        self.found.extend(found.into_iter().map(|found| from + found.start..from + found.end));
+    }
+
+    /// Each line, redacted, control characters replaced. Cutting comes last, so that it cannot leave the beginning of a value.
+    pub fn shown(self) -> Vec<String> {
+        let found = merged(self.found);
+        let cut = |place| {
+            let mut line = legible::line(&shown(&self.text, &found, place));
+            line.truncate(line.floor_char_boundary(self.max));
+            line
+        };
+        self.places.into_iter().map(cut).collect()
+    }
+}
+
+/// In order, not touching each other.
+fn merged(mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    found.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(found.len());
+    for range in found {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            Some(_) | None => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// A part of a text, with [`MARK`] where something was found.
+fn shown(text: &[u8], found: &[Range<usize>], part: Range<usize>) -> String {
+    let mut shown = String::with_capacity(part.len());
+    let mut from = part.start;
+    for found in found.iter().filter(|found| found.end > part.start && found.start < part.end) {
+        if found.start > from {
+            shown.push_str(&String::from_utf8_lossy(&text[from..found.start]));
+        }
+        shown.push_str(MARK);
+        from = found.end;
+    }
+    if from < part.end {
+        shown.push_str(&String::from_utf8_lossy(&text[from..part.end]));
+    }
+    shown
+}
+
 /// A text, read as one encoding: the decoded bytes, and from where to where in the text each of them stands.
 struct Reading {
     bytes: Zeroizing<Vec<u8>>,
@@ -238,6 +296,15 @@ impl Reading {
         }
         let (first, last) = (self.places.get(range.start)?, self.places.get(range.end.checked_sub(1)?)?);
         Some(first.0 as usize..last.1 as usize)
+    }
+
+    /// Without its line breaks.
+    fn unbroken(text: &[u8]) -> Self {
+        let mut reading = Self::empty();
+        for (at, byte) in text.iter().enumerate().filter(|(_, byte)| !matches!(byte, b'\n' | b'\r')) {
+            reading.push(&[*byte], at, at + 1);
+        }
+        reading
     }
 
     /// JSON's escapes (RFC 8259, section 7), and those that Rust's `{:?}` adds: `\0`, `\'`, `\u{e9}`.
@@ -538,6 +605,41 @@ mod tests {
         assert_eq!(redactor.line("a\nb\u{1b}[31mc\u{202e}d correct horse", 100), "a b\u{fffd}[31mc\u{fffd}d [redacted]");
         assert_eq!(redactor.line("ééé", 5), "éé");
         assert_eq!(redactor.line("a correct horse", 4), "a [r");
+    }
+
+    fn lines(redactor: &Redactor, lines: &[&str]) -> Vec<String> {
+        let mut collected = Lines::new(100);
+        lines.iter().for_each(|line| collected.push(redactor, line));
+        collected.shown()
+    }
+
+    #[test]
+    fn a_value_that_is_split_over_lines_is_replaced_in_each() {
+        let redactor = redactor("correct horse");
+        for form in forms("correct horse", "", "") {
+            for at in 1..form.len() {
+                let (first, second) = form.split_at(at);
+                let shown = lines(&redactor, &["before", first, second, "after"]);
+                let [before, ends, begins, after] = &shown[..] else { panic!() };
+                assert_eq!((before.as_str(), after.as_str()), ("before", "after"));
+                // Quotes around it, and the last bits of its encoding, are no part of it.
+                assert!(ends.contains(MARK) || first == "\"", "{first}, {second} -> {shown:?}");
+                assert!(begins.contains(MARK) || second.len() <= 2, "{first}, {second} -> {shown:?}");
+                assert!(redactor.text(&format!("{first}\r\n{second}")).contains(MARK), "{first}, {second}");
+            }
+        }
+        assert_eq!(lines(&redactor, &["cor", "rect", " horse", "correct"]), [MARK, MARK, MARK, "correct"]);
+        assert_eq!(lines(&redactor, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_value_is_found_after_many_lines_and_behind_long_ones() {
+        let redactor = redactor("correct horse");
+        for filler in ["a ".repeat(MARGIN), "a ".repeat(10 * MARGIN)] {
+            let shown = lines(&redactor, &[&filler, &filler, "correct", " horse", &filler, "correct horse"]);
+            assert_eq!([&shown[2], &shown[3], &shown[5]], [MARK; 3]);
+            assert!(shown[1].len() == 100 && !shown[1].contains(MARK));
+        }
     }
 
     #[test]

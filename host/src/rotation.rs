@@ -118,7 +118,7 @@ impl Rotator {
             Ok(event) => event,
             Err(error) => {
                 let error = error.into();
-                log_failure(&error, None);
+                log_failure(&error, &Used::default(), Duration::ZERO);
                 return Err(error);
             }
         };
@@ -134,9 +134,9 @@ impl Rotator {
         let begin = Instant::now();
         let mut used = Used::default();
         let outcome = self.outcome(event, deadline, &mut used).await;
+        let host_time = begin.elapsed().saturating_sub(used.plugin_time);
+        let outcome = outcome.inspect_err(|error| log_failure(error, &used, host_time))?;
         let Used { plugin, plugin_time } = used;
-        let host_time = begin.elapsed().saturating_sub(plugin_time);
-        let outcome = outcome.inspect_err(|error| log_failure(error, plugin.as_ref()))?;
         info!(
             outcome = outcome.name(),
             plugin = plugin.as_ref().map(|plugin| plugin.name.as_str()),
@@ -177,7 +177,8 @@ impl Rotator {
     }
 }
 
-fn log_failure(error: &StepError, plugin: Option<&PluginUsed>) {
+fn log_failure(error: &StepError, used: &Used, host_time: Duration) {
+    let plugin = used.plugin.as_ref();
     error!(
         error_type = error.error_type(),
         blame = error.blame().name(),
@@ -185,6 +186,8 @@ fn log_failure(error: &StepError, plugin: Option<&PluginUsed>) {
         plugin = plugin.map(|plugin| plugin.name.as_str()),
         plugin_version = plugin.map(|plugin| plugin.version.as_str()),
         digest = plugin.map(|plugin| plugin.digest.as_str()),
+        host_us = host_time.as_micros() as u64,
+        plugin_us = used.plugin_time.as_micros() as u64,
         error = error.message(),
         "step failed"
     );

@@ -3,6 +3,7 @@
 //! Whatever a function writes or answers is searched for every secret that the account has held: see [`Function`]'s `Drop`.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -24,8 +25,9 @@ use windlass::local::store::{CURRENT, FunctionArn, PENDING, PREVIOUS};
 use windlass::secret::SecretValue;
 
 use super::built;
-use super::canary::Canary;
+use super::canary::{self, Canary};
 use super::proxy::{Moment, Proxy};
+use super::tap::Tap;
 
 /// The function's timeout, unless the test says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -223,6 +225,12 @@ impl Account {
         [CURRENT, PENDING, PREVIOUS].map(|label| (label, self.holder(secret, label), self.value(secret, label))).into()
     }
 
+    /// What of all that must not be seen `output` holds: the form, and where. Does not repeat it.
+    pub fn leaked(&self, output: &[u8]) -> Option<String> {
+        let known = self.secrets.lock().unwrap();
+        canary::find_any(&known, output).map(|(_, form, at)| format!("a secret, {form}, at byte {at} of {}", output.len()))
+    }
+
     fn learn(&self) {
         for name in self.names.lock().unwrap().iter() {
             let secret = Secret { name: name.clone(), arn: String::new() };
@@ -250,6 +258,8 @@ pub struct Deployment {
     pub no_compiler: bool,
     /// More environment variables.
     pub variables: Vec<(String, String)>,
+    /// What the function takes for the Runtime API, if somebody is to listen in.
+    pub runtime_api: Option<Arc<Tap>>,
 }
 
 impl Deployment {
@@ -262,6 +272,7 @@ impl Deployment {
             plugins: plugins.into(),
             no_compiler: false,
             variables: Vec::new(),
+            runtime_api: None,
         }
     }
 
@@ -295,17 +306,22 @@ impl Deployment {
             std::fs::hard_link(&executable, file("bootstrap")).unwrap();
             executable = file("bootstrap");
         }
-        let variables = self.variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let mut variables = vec![("WINDLASS_LOG".into(), "debug".into())];
+        variables.extend(self.runtime_api.iter().map(|tap| ("AWS_LAMBDA_RUNTIME_API".into(), tap.address().to_string().into())));
+        variables.extend(self.variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         let settings = FunctionSettings {
             executable,
             function: FunctionArn::default(),
             endpoint: format!("http://127.0.0.1:{}", self.secrets_manager.unwrap_or_else(|| account.port())),
             plugins: Some(file("plugins")),
             config: Some(file("windlass.toml")),
-            variables: [("WINDLASS_LOG".into(), "debug".into())].into_iter().chain(variables).collect(),
+            variables,
             output: Output::File(File::create(&output).unwrap()),
         };
         let process = account.runtime.block_on(BootstrapProcess::new(settings)).unwrap();
+        if let Some(tap) = self.runtime_api {
+            tap.forward_to(process.runtime_api());
+        }
         Function {
             account: Arc::clone(account),
             process: Arc::new(process),
@@ -374,6 +390,30 @@ impl Function {
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap()).into_owned()
     }
+
+    /// What it has written since it had written this many bytes.
+    pub fn output_since(&self, bytes: u64) -> Vec<u8> {
+        let mut output = File::open(&self.output).unwrap();
+        output.seek(SeekFrom::Start(bytes)).unwrap();
+        let mut written = Vec::new();
+        output.read_to_end(&mut written).unwrap();
+        written
+    }
+
+    /// How many bytes it has written so far.
+    pub fn output_length(&self) -> u64 {
+        std::fs::metadata(&self.output).unwrap().len()
+    }
+
+    /// Everything it has answered so far, as text.
+    pub fn answers(&self) -> String {
+        self.answers.lock().unwrap().clone()
+    }
+
+    /// The process that serves events now.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.id()
+    }
 }
 
 impl Drop for Function {
@@ -382,10 +422,10 @@ impl Drop for Function {
         if std::thread::panicking() {
             return;
         }
-        let output = std::fs::read(&self.output).unwrap();
-        for secret in self.account.secrets.lock().unwrap().iter() {
-            secret.assert_absent("the function's output", &output);
-            secret.assert_absent("the function's answers", self.answers.lock().unwrap().as_bytes());
+        for (what, text) in [("output", std::fs::read(&self.output).unwrap()), ("answers", self.answers().into_bytes())] {
+            if let Some(leak) = self.account.leaked(&text) {
+                panic!("the function's {what}: {leak}");
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn plugin(name: &str) -> PathBuf {
     component("plugins", name)
 }
 
-/// The component of a hostile guest in tests/guests.
+/// The component of a guest crate in tests/guests.
 #[track_caller]
 pub fn guest(name: &str) -> PathBuf {
     component("guests", name)

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::http::{Request, Response};
 use super::pki::{Kind, Pki};
 use super::process::{Process, Program};
-use super::{built, port};
+use super::{built, http, port};
 
 /// The name of the user who may do everything.
 pub const ADMIN: &str = "admin";
@@ -52,7 +52,11 @@ impl RabbitMq {
             let folder = built::server_folder();
             let (http_port, https_port) = (port::free(), port::free());
             let (port_mapper, process) = launch(folder.path(), &pki, http_port, https_port);
-            let ready = || whoami(ADMIN, ADMIN_PASSWORD).send(http_port).is_ok_and(|response| response.status == 200);
+            // The listener for TLS comes last.
+            let ready = || {
+                whoami(ADMIN, ADMIN_PASSWORD).send(http_port).is_ok_and(|response| response.status == 200)
+                    && http::connect(https_port).is_ok()
+            };
             match process.try_until_ready(ready) {
                 Ok(()) => return Self { process, _port_mapper: port_mapper, _folder: folder, http_port, https_port, pki },
                 Err(_) if process.stdout().contains("eaddrinuse") || process.stdout().contains("already_in_use") => {}
@@ -137,7 +141,7 @@ fn launch(folder: &Path, pki: &Pki, http_port: u16, https_port: u16) -> (Process
     std::fs::write(file("rabbitmq.conf"), configuration).unwrap();
     let mapper = Program::installed("epmd").args(["-port", &mapper_port.to_string(), "-address", "127.0.0.1"]).start();
     // The node starts a port mapper of its own if it comes first.
-    mapper.until_ready(|| super::http::connect(mapper_port).is_ok());
+    mapper.until_ready(|| http::connect(mapper_port).is_ok());
     let server = Program::at(SERVER)
         .folder(folder)
         .env("HOME", file("home"))

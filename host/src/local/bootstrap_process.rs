@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -134,6 +135,11 @@ impl BootstrapProcess {
             process.kill();
         }
         self.api.forget_running();
+    }
+
+    /// Where the Runtime API listens.
+    pub const fn runtime_api(&self) -> SocketAddr {
+        self.api.address()
     }
 
     /// The id of the process, if it runs.

@@ -235,21 +235,24 @@ impl Plugin {
             wasmtime::error::Ok(answer)
         };
         let ran = timeout_at(until, running).await;
+        let late = Instant::now() >= until;
 
         let mut log = store.into_data().log;
         for (captured, level) in [(&stdout, Level::Info), (&stderr, Level::Warn)] {
             let stream = captured.stream();
             log.stream(level, &stream.bytes, stream.shown());
         }
-        log.close(stdout.stream().dropped + stderr.stream().dropped);
+        let panic = log.close(stdout.stream().dropped + stderr.stream().dropped);
         match ran {
             Ok(Ok(Ok(done))) => Ok(done),
+            // A host function ends with the call at the latest, and a guest may get to say what that looked like to it.
+            Ok(Ok(Err(_)) | Err(_)) if late => Err(Stop::Deadline.into()),
             Ok(Ok(Err(failure))) => Err(CallError::Failure {
                 cause: failure.cause.into(),
                 effect: failure.effect.into(),
                 message: redactor.line(&failure.message, MAX_MESSAGE_BYTES),
             }),
-            Ok(Err(error)) => Err(stop(&error, &limits, log.take_panic(), &redactor).into()),
+            Ok(Err(error)) => Err(stop(&error, &limits, panic, &redactor).into()),
             Err(_elapsed) => Err(Stop::Deadline.into()),
         }
     }
