@@ -228,7 +228,7 @@ impl Account {
     /// What of all that must not be seen `output` holds: the form, and where. Does not repeat it.
     pub fn leaked(&self, output: &[u8]) -> Option<String> {
         let known = self.secrets.lock().unwrap();
-        canary::find_any(&known, output).map(|(_, form, at)| format!("a secret, {form}, at byte {at} of {}", output.len()))
+        canary::find_any(&known, output).map(|(_, form, at)| format!("the canary secret, {form}, at byte {at} of {}", output.len()))
     }
 
     fn learn(&self) {
@@ -424,7 +424,7 @@ impl Drop for Function {
         }
         for (what, text) in [("output", std::fs::read(&self.output).unwrap()), ("answers", self.answers().into_bytes())] {
             if let Some(leak) = self.account.leaked(&text) {
-                panic!("the function's {what}: {leak}");
+                panic!("the function's {what} holds {leak}");
             }
         }
     }
