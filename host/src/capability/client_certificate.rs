@@ -102,12 +102,13 @@ impl ClientCertificate {
         let chain = read_chain(certificate_file)?;
         let key = read_key(key_file)?;
         let certified = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider());
-        let key = certified.map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+        let key = certified.map_err(|error| {
+            if error == InconsistentKeys::KeyMismatch.into() {
                 ClientCertificateError::OtherKey { certificate: certificate_file.clone(), key: key_file.clone() }
+            } else {
+                // The certificates have been parsed, so it is the key.
+                ClientCertificateError::UnusableKey { path: key_file.clone() }
             }
-            // The certificates have been parsed, so it is the key.
-            _ => ClientCertificateError::UnusableKey { path: key_file.clone() },
         })?;
         Ok(Self { key: Arc::new(key), client: OnceLock::new() })
     }
