@@ -1,5 +1,5 @@
-//! Why the function does not start, and the request that tells Lambda, which shows it to whoever invokes the function. Without it they
-//! read an exit status.
+//! Why the function does not start, and the request that tells Lambda, which shows it to whoever invokes the function. Without it
+//! they read an exit status.
 //!
 //! lambda_runtime makes this request for its own hooks only.
 //!

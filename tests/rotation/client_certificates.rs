@@ -8,7 +8,8 @@ use crate::scene::{Scene, Service, Set};
 use crate::support::account::Deployment;
 use crate::support::pki::{CertificateFiles, Kind, Pki};
 
-/// A Redis that demands a certificate of its authority, and a function whose rule for `prod/app` names the one that `issued` answers.
+/// A Redis that demands a certificate of its authority, and a function whose rule for `prod/app` names the one that `issued`
+/// answers.
 fn scene(issued: impl Fn(&Pki) -> CertificateFiles) -> Scene {
     let scene = Set { tls: Some(Kind::Good), ..Set::default() }.redis();
     let Service::Redis(redis) = &scene.service else { panic!("this is Redis") };

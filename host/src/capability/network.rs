@@ -146,7 +146,8 @@ impl Network {
         }
     }
 
-    /// Encrypts a plain stream to `endpoint`, with its host as the server name. `certificate` is shown to a service that asks for one.
+    /// Encrypts a plain stream to `endpoint`, with its host as the server name. `certificate` is shown to a service that asks for
+    /// one.
     ///
     /// # Errors
     ///

@@ -66,8 +66,8 @@ impl Trust {
         Ok(Self { operator, roots: OnceLock::new(), client: OnceLock::new() })
     }
 
-    /// Does the handshake as the client of `host`, which has to be what the service's certificate names. `certificate` is ours, for a
-    /// service that asks for one.
+    /// Does the handshake as the client of `host`, which has to be what the service's certificate names. `certificate` is ours, for
+    /// a service that asks for one.
     ///
     /// # Errors
     ///

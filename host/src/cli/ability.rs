@@ -20,7 +20,8 @@ pub enum Ability {
 }
 
 impl Ability {
-    /// What an import gives. Nothing, if it holds types only or what the host offers without content: no files, an empty environment.
+    /// What an import gives. Nothing, if it holds types only or what the host offers without content: no files, an empty
+    /// environment.
     pub fn of(import: &str) -> Option<Self> {
         Some(match interface(import) {
             "windlass:rotation/secret" => Self::Secret,

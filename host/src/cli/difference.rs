@@ -240,8 +240,8 @@ fn generated(manifest: &Manifest) -> BTreeSet<String> {
     generated
 }
 
-/// What protects the fields that say who and where: a previous version that differs in one is withheld, and some are never generated,
-/// whatever the secret's tags say.
+/// What protects the fields that say who and where: a previous version that differs in one is withheld, and some are never
+/// generated, whatever the secret's tags say.
 ///
 /// Only a field that was named for it is missed. One that stood in an address, or by which the plugin was chosen, says nothing any
 /// more when it stands there no longer.
@@ -319,7 +319,8 @@ fn of_recognition(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>
     })
 }
 
-/// What generated values look like. An option that is left open takes what the operator says of all secrets, then the built-in value.
+/// What generated values look like. An option that is left open takes what the operator says of all secrets, then the built-in
+/// value.
 fn of_passwords(old: &PasswordOptions, new: &PasswordOptions) -> Vec<Change> {
     let PasswordOptions {
         length,

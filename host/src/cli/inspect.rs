@@ -24,8 +24,8 @@ use with_secret::WithSecret;
 pub struct Args {
     /// The component, a `.wasm` file.
     file: PathBuf,
-    /// A secret, as `windlass rotate --secret` takes it: say where the plugin could connect with it, and what it lacks. Nothing else
-    /// of it is printed, and nothing is connected to.
+    /// A secret, as `windlass rotate --secret` takes it: say where the plugin could connect with it, and what it lacks. Nothing
+    /// else of it is printed, and nothing is connected to.
     #[arg(long, value_name = "FILE")]
     secret: Option<PathBuf>,
     /// Print JSON instead of words.

@@ -38,8 +38,8 @@ pub struct SecretRule {
     /// Where the plugin may connect ([`crate::capability::grant`] has the grammar). Without it: what `defaults` says, else where the
     /// plugin's manifest derives from the secret.
     pub endpoints: Option<Vec<Grant>>,
-    /// What the host proves itself with to this secret's endpoints, if their service demands a certificate of its clients. Endpoints of
-    /// other secrets never see it. Default none.
+    /// What the host proves itself with to this secret's endpoints, if their service demands a certificate of its clients.
+    /// Endpoints of other secrets never see it. Default none.
     pub client_certificate: Option<ClientCertificateFiles>,
     /// Values for the plugin's settings.
     #[serde(default)]

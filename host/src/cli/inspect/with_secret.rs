@@ -1,5 +1,5 @@
-//! What a plugin would get for one secret: where it could connect, and what the host would refuse. Nothing is connected to, and of the
-//! secret only hosts and ports leave this file.
+//! What a plugin would get for one secret: where it could connect, and what the host would refuse. Nothing is connected to, and of
+//! the secret only hosts and ports leave this file.
 
 use std::collections::BTreeMap;
 
