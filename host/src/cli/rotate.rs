@@ -215,7 +215,7 @@ fn addresses(manifest: &Manifest, current: &SecretValue) -> Option<Vec<Grant>> {
     // Host and port, to be compared with where the plugin may connect.
     let field = |name: &str| candidate::field(&none, current, name).map(|text| text.expose().to_owned());
     let endpoints = endpoint::endpoints(manifest, &field, None).ok()?;
-    Some(endpoints.values().map(|endpoint| Grant::exactly(endpoint)).collect())
+    Some(endpoints.values().map(Grant::exactly).collect())
 }
 
 #[cfg(test)]
