@@ -1,7 +1,10 @@
-//! `windlass demo`, `build`, `inspect`, `diff` and `config`, and what holds for every command.
+//! `windlass demo`, `build`, `inspect`, `diff`, `config`, `keygen` and `sign`, and what holds for every command.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test is meant to panic, in its helpers too")]
 
 mod support;
+
+#[path = "command_line/signing.rs"]
+mod signing;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -212,6 +215,9 @@ fn inspect_describes_redis() {
 
     What it provides
       windlass:rotation/rotator@0.1.0
+
+    Signature
+      not signed: there is no redis.wasm.sig beside it
     "#);
 }
 
@@ -246,6 +252,9 @@ fn inspect_describes_rabbitmq() {
 
     What it provides
       windlass:rotation/rotator@0.1.0
+
+    Signature
+      not signed: there is no rabbitmq.wasm.sig beside it
     "#);
 }
 
@@ -590,6 +599,8 @@ fn a_folder_without_a_plugin_is_named(#[case] name: &str, #[case] says: &str) {
 #[case::build(&["build"])]
 #[case::inspect(&["inspect"])]
 #[case::diff(&["diff"])]
+#[case::keygen(&["keygen"])]
+#[case::sign(&["sign"])]
 fn every_command_explains_itself(#[case] command: &[&str]) {
     let finished = Program::windlass().args(command).arg("--help").run().succeeded();
     assert_eq!(finished.stderr, "");
@@ -625,6 +636,9 @@ fn the_version_is_the_packages() {
 #[case::unknown_option(&["demo", "--jsno"])]
 #[case::missing_option(&["rotate", "--plugin", "x.wasm"])]
 #[case::one_of_two(&["diff", "x.wasm"])]
+#[case::no_file_for_the_key(&["keygen"])]
+#[case::nothing_to_sign(&["sign", "--key", "release.key"])]
+#[case::no_key_to_sign_with(&["sign", "redis.wasm"])]
 #[case::no_address(&["local", "--plugins", "/", "--listen", "here"])]
 fn a_wrong_command_line_ends_with_2_and_says_nothing_on_standard_output(#[case] arguments: &[&str]) {
     let finished = Program::windlass().args(arguments).run().failed_with(2);

@@ -27,6 +27,8 @@ mod hostile_plugins;
 mod interrupted;
 #[path = "rotation/scene.rs"]
 mod scene;
+#[path = "rotation/trust.rs"]
+mod trust;
 #[path = "rotation/twice.rs"]
 mod twice;
 #[path = "rotation/whole.rs"]

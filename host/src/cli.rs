@@ -22,13 +22,16 @@ pub mod config;
 pub mod demo;
 pub mod diff;
 pub mod inspect;
+pub mod keygen;
 pub mod local;
 pub mod rotate;
+pub mod sign;
 pub mod toolchain;
 
 pub mod ability;
 pub mod difference;
 pub mod one_rotation;
+pub mod signing_key;
 mod timeline;
 
 /// Rotates AWS Secrets Manager secrets with sandboxed WebAssembly plugins.
@@ -49,6 +52,8 @@ enum Command {
     Inspect(inspect::Args),
     Diff(diff::Args),
     Config(config::Args),
+    Keygen(keygen::Args),
+    Sign(sign::Args),
 }
 
 /// What a command ends with.
@@ -67,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Diff(args) => diff::run(&args, out),
         Command::Config(args) => config::run(&args, out),
+        Command::Keygen(args) => keygen::run(&args, out),
+        Command::Sign(args) => sign::run(&args, out),
     };
     result.unwrap_or_else(|error| {
         report(&*error);

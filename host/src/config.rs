@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use crate::capability::grant::Grant;
 use crate::event::SecretArn;
+use crate::manifest::PluginName;
 use crate::password::{PasswordOptions, PasswordPolicy};
 
 pub mod client_certificate;
@@ -18,11 +19,13 @@ pub mod error;
 pub mod explain;
 pub mod limits;
 pub mod rule;
+pub mod trust;
 
 pub use client_certificate::ClientCertificateFiles;
 pub use error::{ConfigError, RuleError};
 pub use limits::{Limit, Limits, LimitsTable};
 pub use rule::{SecretPattern, SecretRule};
+use trust::{PluginTable, Trust, TrustTable};
 
 /// Everything that is decided before the first event.
 #[derive(Debug, Clone)]
@@ -46,6 +49,8 @@ pub struct Config {
     pub limits: LimitsTable,
     /// Which loopback addresses plugins may reach. None, unless a `danger_` setting or a local command says so.
     pub loopback: Loopback,
+    /// Which plugins may run. Recommended is a signature; without a table `trust`, every plugin that is not pinned otherwise.
+    pub trust: Trust,
 }
 
 /// Which loopback addresses plugins may reach. In Lambda the Runtime API and extensions listen there.
@@ -85,6 +90,9 @@ struct File {
     defaults: Defaults,
     #[serde(default)]
     secrets: Vec<Spanned<SecretRule>>,
+    trust: Option<TrustTable>,
+    #[serde(default)]
+    plugins: BTreeMap<PluginName, PluginTable>,
 }
 
 #[derive(Deserialize, Default)]
@@ -157,6 +165,7 @@ impl Config {
             ca_files: Vec::new(),
             limits: LimitsTable::default(),
             loopback: Loopback::default(),
+            trust: Trust::default(),
         }
     }
 
@@ -192,6 +201,9 @@ impl Config {
             rule.check(&password).map_err(|source| wrong(rule.to_string(), source))?;
             self.rules.push(rule);
         }
+        let pinning_rules = self.rules.iter().any(|rule| rule.digest.is_some());
+        self.trust = Trust::of(text, file.trust, file.plugins, pinning_rules)
+            .map_err(|source| ConfigError::Trust { path: path.to_owned(), source })?;
         self.ca_files.extend(file.tls.ca_files.iter().map(|ca| folder.join(ca)));
         self.defaults = file.defaults;
         self.limits = file.limits;

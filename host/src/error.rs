@@ -12,10 +12,10 @@ use crate::password::PasswordError;
 use crate::plugin::call::{CallError, Stop};
 use crate::plugin::catalogue::CatalogueError;
 use crate::plugin::compiler::CompileError;
-use crate::plugin::digest::Digest;
 use crate::plugin::load::LoadError;
 use crate::secrets::{ErrorKind, SecretsError};
 use crate::state::NotRotatable;
+use crate::trust::TrustError;
 
 /// Who has to act on a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,19 +118,9 @@ pub enum StepError {
     /// No plugin serves the secret.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
-    /// The plugin is not the one that the operator pinned.
-    #[error(
-        "plugin `{plugin}` has the digest {found}, but the configuration pins {pinned} for this secret. Install the pinned component, \
-         or pin this one after `windlass inspect`"
-    )]
-    DigestDiffers {
-        /// Its name.
-        plugin: String,
-        /// What the configuration says.
-        pinned: Digest,
-        /// What is installed.
-        found: Digest,
-    },
+    /// The plugin is not one that the operator trusts.
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
     /// The plugin cannot be loaded.
     #[error("plugin `{plugin}` cannot be loaded")]
     Load {
@@ -219,7 +209,7 @@ impl StepError {
             Self::NoPendingValue { .. } => "Windlass.NoPendingValue",
             Self::NoAdminValue { .. } => "Windlass.NoAdminValue",
             Self::AdminElsewhere { .. } => "Windlass.AdminElsewhere",
-            Self::DigestDiffers { .. } => "Windlass.DigestDiffers",
+            Self::Untrusted(_) | Self::Catalogue(CatalogueError::Signature { .. }) => "Windlass.PluginUntrusted",
             Self::Candidate(CandidateError::Differs { .. } | CandidateError::GeneratesIdentity { .. }) => {
                 "Windlass.IdentityDiffers"
             }
@@ -263,7 +253,7 @@ impl StepError {
             | Self::NoPendingValue { .. }
             | Self::NoAdminValue { .. }
             | Self::AdminElsewhere { .. }
-            | Self::DigestDiffers { .. }
+            | Self::Untrusted(_)
             | Self::Tag { .. }
             | Self::Catalogue(_)
             | Self::MissingField { .. }
@@ -322,7 +312,7 @@ impl StepError {
             | Self::NoCurrentValue
             | Self::NoAdminValue { .. }
             | Self::AdminElsewhere { .. }
-            | Self::DigestDiffers { .. }
+            | Self::Untrusted(_)
             | Self::Candidate(_)
             | Self::Tag { .. }
             | Self::Catalogue(_)

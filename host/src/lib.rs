@@ -29,6 +29,7 @@
 //! | Which AWS permissions are needed? | [`secrets`] |
 //! | What is generated, what must stay the same? | [`candidate`], [`fields`], [`password`] |
 //! | Which plugin serves a secret? | [`rotation`], [`tags`], [`plugin::catalogue`] |
+//! | Which plugins may run? | [`trust`] decides, [`config::trust`] is the policy, [`plugin::signature`] the evidence |
 //! | What does a plugin say of itself? | [`manifest`], [`plugin::component_file`] |
 //! | Where may a plugin connect? | [`capability::endpoint`], [`capability::grant`], [`capability::address`] |
 //! | How long, how much memory? | [`config::limits`] (values), [`plugin::call`] (use) |
@@ -60,3 +61,4 @@ pub mod secret;
 pub mod secrets;
 pub mod state;
 pub mod tags;
+pub mod trust;

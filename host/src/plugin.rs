@@ -8,6 +8,7 @@ pub mod digest;
 pub mod engine;
 pub mod load;
 pub mod producers;
+pub mod signature;
 
 pub(crate) mod bindings;
 mod wasi;

@@ -28,6 +28,7 @@ use crate::secret::{SecretText, SecretValue};
 use crate::secrets::{Moved, SecretsManager, Stored};
 use crate::state::{Described, NotRotatable, State};
 use crate::tags::Tags;
+use crate::trust::Trusted;
 
 /// Runs the steps of rotations. Holds what outlives a step: clients, configuration and compiled plugins, never a secret.
 pub struct Rotator {
@@ -96,6 +97,8 @@ pub struct PluginUsed {
     pub version: String,
     /// Digest of the component, `sha256:…`.
     pub digest: String,
+    /// Why it was trusted: `digest`, `signature` and the key's name, or what else [`crate::trust::TrustedBy`] says.
+    pub trusted_by: String,
 }
 
 impl Rotator {
@@ -142,6 +145,7 @@ impl Rotator {
             plugin = plugin.as_ref().map(|plugin| plugin.name.as_str()),
             plugin_version = plugin.as_ref().map(|plugin| plugin.version.as_str()),
             digest = plugin.as_ref().map(|plugin| plugin.digest.as_str()),
+            trusted_by = plugin.as_ref().map(|plugin| plugin.trusted_by.as_str()),
             host_us = host_time.as_micros() as u64,
             plugin_us = plugin_time.as_micros() as u64,
             "step done"
@@ -186,6 +190,7 @@ fn log_failure(error: &StepError, used: &Used, host_time: Duration) {
         plugin = plugin.map(|plugin| plugin.name.as_str()),
         plugin_version = plugin.map(|plugin| plugin.version.as_str()),
         digest = plugin.map(|plugin| plugin.digest.as_str()),
+        trusted_by = plugin.map(|plugin| plugin.trusted_by.as_str()),
         host_us = host_time.as_micros() as u64,
         plugin_us = used.plugin_time.as_micros() as u64,
         error = error.message(),
@@ -213,7 +218,7 @@ struct Run<'a> {
 struct Checked {
     current: SecretValue,
     pending: SecretValue,
-    file: ComponentFile,
+    file: Trusted,
     generated: Generated,
     policy: PasswordPolicy,
 }
@@ -400,22 +405,21 @@ impl Run<'_> {
         self.rotator.config.rule(&self.event.secret, &self.described.tags)
     }
 
-    /// The component that serves the secret: by the operator's rule, else by the secret's tag, else by the manifest that matches the
-    /// secret's fields.
-    fn component(&self, tags: &Tags, value: &SecretValue) -> Result<ComponentFile, StepError> {
+    /// The component that serves the secret, if the operator trusts it.
+    fn component(&self, tags: &Tags, value: &SecretValue) -> Result<Trusted, StepError> {
         let catalogue = match &self.rotator.source {
-            PluginSource::Only(file) => return Ok((**file).clone()),
+            PluginSource::Only(file) => return Ok(Trusted::by_command_line((**file).clone())),
             PluginSource::Folder(catalogue) => catalogue,
         };
         let file = self.chosen(catalogue, tags, value)?;
-        match self.rule().and_then(|rule| rule.digest) {
-            Some(pinned) if pinned != file.digest() => {
-                Err(StepError::DigestDiffers { plugin: file.manifest().name.to_string(), pinned, found: file.digest() })
-            }
-            Some(_) | None => Ok(file),
-        }
+        let trust = &self.rotator.config.trust;
+        // Read only where it counts, so that nobody is stopped by a file that nobody asked for.
+        let signature = if trust.keys.is_empty() { None } else { catalogue.signature(&file.manifest().name)? };
+        let pins = self.rule().and_then(|rule| rule.digest.as_ref());
+        Ok(Trusted::judge(file, trust, pins, signature.as_deref())?)
     }
 
+    /// By the operator's rule, else by the secret's tag, else by the manifest that matches the secret's fields.
     fn chosen(&self, catalogue: &Catalogue, tags: &Tags, value: &SecretValue) -> Result<ComponentFile, StepError> {
         let named: Option<&PluginName> = self.rule().and_then(|rule| rule.plugin.as_ref()).or(tags.plugin.as_ref());
         Ok(match named {
@@ -428,12 +432,13 @@ impl Run<'_> {
         })
     }
 
-    async fn load(&mut self, file: ComponentFile) -> Result<Arc<Plugin>, StepError> {
-        let manifest = file.manifest();
-        let used =
-            PluginUsed { name: manifest.name.to_string(), version: manifest.version.clone(), digest: file.digest().to_string() };
-        let name = used.name.clone();
-        self.used.plugin = Some(used);
+    async fn load(&mut self, trusted: Trusted) -> Result<Arc<Plugin>, StepError> {
+        let trusted_by = trusted.by().to_string();
+        // The very bytes that were judged: nothing is read again.
+        let file = trusted.into_component();
+        let (manifest, digest) = (file.manifest(), file.digest().to_string());
+        let name = manifest.name.to_string();
+        self.used.plugin = Some(PluginUsed { name: name.clone(), version: manifest.version.clone(), digest, trusted_by });
         self.rotator.plugins.load(file, self.deadline).await.map_err(|source| StepError::Load { plugin: name, source })
     }
 

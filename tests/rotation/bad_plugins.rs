@@ -9,14 +9,14 @@ use crate::scene::{Scene, Set};
 use crate::support::account::Deployment;
 use crate::support::built;
 
-type Files = Vec<(String, Vec<u8>)>;
+pub type Files = Vec<(String, Vec<u8>)>;
 
-fn redis() -> Vec<u8> {
+pub fn redis() -> Vec<u8> {
     std::fs::read(built::plugin("redis")).unwrap()
 }
 
 /// The plugin for Redis with as many bytes of its manifest replaced.
-fn edited(from: &str, to: &str) -> Vec<u8> {
+pub fn edited(from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     let mut plugin = redis();
     let at = plugin.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
@@ -24,7 +24,7 @@ fn edited(from: &str, to: &str) -> Vec<u8> {
     plugin
 }
 
-fn file(name: &str, content: impl Into<Vec<u8>>) -> (String, Vec<u8>) {
+pub fn file(name: &str, content: impl Into<Vec<u8>>) -> (String, Vec<u8>) {
     (name.to_owned(), content.into())
 }
 

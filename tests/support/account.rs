@@ -386,6 +386,11 @@ impl Function {
         std::fs::write(self.folder.path().join("plugins").join(name), content).unwrap();
     }
 
+    /// Makes a folder where a file of the plugin folder is looked for.
+    pub fn make_plugin_folder(&self, name: &str) {
+        std::fs::create_dir(self.folder.path().join("plugins").join(name)).unwrap();
+    }
+
     /// Everything it has written so far.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.output).unwrap()).into_owned()

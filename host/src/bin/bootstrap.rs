@@ -16,7 +16,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use windlass::capability::network::Network;
 use windlass::config::Config;
 use windlass::dumpable;
@@ -63,6 +63,9 @@ async fn start(vars: Vec<(OsString, OsString)>) -> Result<Rotator, InitError> {
     let config = Config::from_vars(vars, home)?;
     let secrets = SecretsManager::from_environment(config.secrets_manager_endpoint.as_deref()).await;
     let plugins = Plugins::new(Compiler::beside(home))?;
+    if let Some(warning) = config.trust.warning() {
+        warn!("{warning}");
+    }
     let network = Network::new(&config)?;
     let source = PluginSource::Folder(Catalogue::new(config.plugins.clone()));
     Ok(Rotator::new(config, source, secrets, plugins, network))

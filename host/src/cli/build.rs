@@ -265,7 +265,7 @@ fn with_manifest(mut component: Vec<u8>, text: &str) -> Vec<u8> {
 }
 
 /// Writes the file in one step: whoever reads it sees the old one or the new one.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new().prefix(".building-").tempfile_in(folder)?;

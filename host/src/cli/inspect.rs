@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use crate::cli::CommandResult;
 use crate::cli::ability::Ability;
+use crate::cli::{CommandResult, sign};
 use crate::local::credential_file::CredentialFile;
 use crate::manifest::{EndpointTemplate, Manifest, TlsExpectation};
 use crate::plugin::component_file::ComponentFile;
@@ -44,10 +44,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> CommandResult {
     let secret = args.secret.as_deref().map(CredentialFile::read_only).transpose()?;
     let with_secret = secret.map(|secret| WithSecret::of(component.manifest(), &secret));
     if args.json {
-        let facts = Facts { with_secret, ..facts(&component) };
+        let signed_by = sign::signed_by(&args.file, &component);
+        let facts = Facts { signed_by, with_secret, ..facts(&component) };
         writeln!(out, "{}", legible::json(&serde_json::to_string_pretty(&facts)?))?;
     } else {
         out.write_all(words(&component).as_bytes())?;
+        writeln!(out, "\nSignature\n  {}", sign::seen(&args.file, &component))?;
         if let (Some(path), Some(with_secret)) = (&args.secret, with_secret) {
             writeln!(out, "\nWith the secret in {}", legible::line(&path.display().to_string()))?;
             for line in with_secret.words() {
@@ -80,6 +82,9 @@ struct Facts<'a> {
     plain_text: PlainText,
     imports: &'a [String],
     exports: &'a [String],
+    /// The key whose signature of these bytes lies beside the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     with_secret: Option<WithSecret>,
 }
@@ -148,6 +153,7 @@ fn facts(component: &ComponentFile) -> Facts<'_> {
         plain_text: PlainText::of(component),
         imports: component.imports(),
         exports: component.exports(),
+        signed_by: None,
         with_secret: None,
     }
 }

@@ -31,7 +31,7 @@ use crate::secret::SecretValue;
 /// FILE.previous. Killed anywhere and run again, it finishes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The plugin: a component that `windlass build` made.
+    /// The plugin: a component that `windlass build` made. It is run as it is: what a configuration trusts is about a plugin folder.
     #[arg(long, value_name = "WASM")]
     plugin: PathBuf,
     /// The credential: what the secret in Secrets Manager would hold, usually a JSON object.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::trust::TrustTableError;
 use crate::password::PasswordError;
 
 /// What is wrong with the configuration. Stops the start.
@@ -33,6 +34,14 @@ pub enum ConfigError {
         rule: String,
         /// What is wrong with it.
         source: RuleError,
+    },
+    /// What it says of trust cannot be meant.
+    #[error("the configuration file {path} is wrong: {source}")]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: TrustTableError,
     },
     /// An environment variable that begins with WINDLASS_ is not one of ours.
     #[error("the environment variable {name} is unknown. Known: WINDLASS_CONFIG, WINDLASS_PLUGINS, WINDLASS_LOG")]

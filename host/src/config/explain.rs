@@ -66,7 +66,17 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     let unless =
         of_rule.plugin.is_none().then_some("the secret's tag windlass:plugin, else the one plugin that recognises the secret");
     say("plugin".to_owned(), of_rule.plugin.as_ref().map(ToString::to_string), by_rule(of_rule.plugin.is_some()), unless);
-    say("digest".to_owned(), of_rule.digest.map(|digest| digest.to_string()), by_rule(of_rule.digest.is_some()), None);
+    say("digest".to_owned(), of_rule.digest.as_ref().map(ToString::to_string), by_rule(of_rule.digest.is_some()), None);
+    // What is pinned by name counts for the plugin that is used, which the rule may leave open.
+    for (name, pins) in config.trust.plugins.iter().filter(|(name, _)| of_rule.plugin.as_ref().is_none_or(|plugin| plugin == *name))
+    {
+        say(format!("plugins.{name}.digest"), Some(pins.to_string()), Origin::Table("plugins"), None);
+    }
+    let origin = if config.trust.stated { Origin::Table("trust") } else { Origin::BuiltIn };
+    say("trust.require".to_owned(), Some(config.trust.require.to_string()), origin, None);
+    for (name, key) in &config.trust.keys {
+        say(format!("trust.keys.{name}"), Some(key.to_string()), origin, None);
+    }
     say("admin".to_owned(), of_rule.admin.clone(), by_rule(of_rule.admin.is_some()), None);
     let endpoints = config.endpoints(rule).map(|grants| grants.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let origin = match (&of_rule.endpoints, &endpoints) {
@@ -160,5 +170,24 @@ mod tests {
         assert_eq!(other["plugin"], (None, "built in".to_owned()));
         assert_eq!(other["password.length"], (Some("40".to_owned()), "[defaults]".to_owned()));
         assert!(!other.contains_key("settings.acl_save"));
+    }
+
+    #[test]
+    fn what_a_plugin_has_to_show_is_explained() {
+        let pin = format!("sha256:{}", "0".repeat(64));
+        let text = format!(
+            "[trust]\nrequire = 'digest'\n[plugins.redis]\ndigest = '{pin}'\n[plugins.kafka]\ndigest = '{pin}'\n\
+             [[secrets]]\nsecret = 'prod/*'\nplugin = 'redis'\ndigest = ['{pin}', '{pin}']"
+        );
+        let explained = of(&text, "prod/app");
+        assert_eq!(explained["digest"], (Some(format!("{pin} or {pin}")), "rule at line 7".to_owned()));
+        assert_eq!(explained["plugins.redis.digest"], (Some(pin), "[plugins]".to_owned()));
+        assert_eq!(explained["trust.require"], (Some("digest".to_owned()), "[trust]".to_owned()));
+        assert!(!explained.contains_key("plugins.kafka.digest"));
+        assert!(of(&text, "test/app").contains_key("plugins.kafka.digest"));
+        let key = "ed25519:EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXA=";
+        let signed = of(&format!("[trust]\nrequire = 'signature'\nkeys = {{ release = '{key}' }}"), "prod/app");
+        assert_eq!(signed["trust.keys.release"], (Some(key.to_owned()), "[trust]".to_owned()));
+        assert_eq!(of("", "prod/app")["trust.require"], (Some("insecure_nothing".to_owned()), "built in".to_owned()));
     }
 }

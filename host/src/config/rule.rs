@@ -8,12 +8,12 @@ use serde::Deserialize;
 use super::client_certificate::ClientCertificateFiles;
 use super::error::RuleError;
 use super::limits::LimitsTable;
+use super::trust::Pins;
 use crate::candidate::WHOLE;
 use crate::capability::grant::Grant;
 use crate::event::SecretArn;
 use crate::manifest::PluginName;
 use crate::password::{PasswordOptions, PasswordPolicy};
-use crate::plugin::digest::Digest;
 
 /// What the operator says about one secret or a group of them. The first rule of the file that covers a secret counts, whole: nothing
 /// is merged from a later one.
@@ -27,9 +27,8 @@ pub struct SecretRule {
     pub tags: BTreeMap<String, String>,
     /// The plugin to use, whatever the secret's tags say.
     pub plugin: Option<PluginName>,
-    /// The digest that the plugin must have, `sha256:…` as `windlass inspect` prints it.
-    #[serde(default, deserialize_with = "digest")]
-    pub digest: Option<Digest>,
+    /// The digest that the plugin must have, `sha256:…` as `windlass inspect` prints it, or a list of those it may have.
+    pub digest: Option<Pins>,
     /// Name or ARN of the secret that holds the admin credential. Without it a plugin never sees one. That secret names the same host
     /// as the rotated one, or `endpoints` says where the credential may be sent.
     pub admin: Option<String>,
@@ -53,11 +52,6 @@ pub struct SecretRule {
     /// The line of the file where the rule begins.
     #[serde(skip)]
     pub line: usize,
-}
-
-fn digest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 impl SecretRule {

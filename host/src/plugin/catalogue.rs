@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::PluginName;
 use crate::plugin::component_file::{ComponentError, ComponentFile};
+use crate::plugin::signature;
 
 /// Where the plugin of a secret comes from.
 #[derive(Debug, Clone)]
@@ -79,6 +80,16 @@ pub enum CatalogueError {
         /// Why not.
         source: ComponentError,
     },
+    /// A plugin's signature is there and cannot be read.
+    #[error("the signature {name}.wasm.sig in {} cannot be read", folder.display())]
+    Signature {
+        /// The plugin's name.
+        name: PluginName,
+        /// Where it is.
+        folder: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
 }
 
 fn listed(names: &[PluginName]) -> String {
@@ -111,6 +122,19 @@ impl Catalogue {
             }
             Err(source) => Err(CatalogueError::Unusable { name: name.clone(), folder: self.folder.clone(), source }),
         }
+    }
+
+    /// What lies beside the plugin of this name as its signature, if anything does. It is not judged here.
+    ///
+    /// # Errors
+    ///
+    /// [`CatalogueError::Signature`] if it cannot be read.
+    pub fn signature(&self, name: &PluginName) -> Result<Option<Vec<u8>>, CatalogueError> {
+        signature::read(&self.folder.join(format!("{name}.wasm"))).map_err(|source| CatalogueError::Signature {
+            name: name.clone(),
+            folder: self.folder.clone(),
+            source,
+        })
     }
 
     /// The one plugin whose manifest recognises a secret by its fields (`secret.match`). A plugin without such a table recognises
@@ -187,7 +211,8 @@ mod tests {
 
     #[test]
     fn finds_a_plugin_by_its_name() {
-        let (_folder, catalogue) = folder(&[REDIS, ACME, ("notes.txt", ""), ("Not A Name.wasm", "")]);
+        let (_folder, catalogue) =
+            folder(&[REDIS, ACME, ("notes.txt", ""), ("Not A Name.wasm", ""), ("redis.wasm.sig", ""), ("native.cwasm", "")]);
         assert_eq!(catalogue.named(&name("redis")).unwrap().manifest().name, name("redis"));
         assert_eq!(catalogue.names().unwrap(), [name("acme"), name("redis")]);
     }
