@@ -74,7 +74,7 @@ impl SigningKey {
         let (head, seed) = der.split_at_mut(PKCS8.len());
         head.copy_from_slice(&PKCS8);
         SystemRandom::new().fill(seed).map_err(|_| SigningKeyError::NoRandomness)?;
-        let text = Zeroizing::new(BASE64_STANDARD.encode(&*der));
+        let text = Zeroizing::new(BASE64_STANDARD.encode(der.as_slice()));
         let pem = Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *text));
         let key = Self::parse(pem.as_bytes()).expect("this is the form that is read");
         Ok((pem, key.public))
