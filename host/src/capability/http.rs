@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
@@ -12,7 +13,8 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout_at;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
 
 use crate::capability::endpoint::{Address, Endpoint, Tls};
 use crate::capability::network::{CallNetwork, OpenError, end_of, no_answer};
@@ -100,24 +102,40 @@ async fn send(network: &mut CallNetwork, request: Request) -> Result<Response, H
     let endpoint = network.endpoint(&name)?.clone();
     let message = message(&endpoint, request).map_err(|why| HttpError::Refused { why })?;
     let (stream, _slot) = network.open(&name).await?;
-    let broken = |why| HttpError::Broken { address: endpoint.address(), why };
-    let late = || broken(no_answer(network.limits().io));
-    let end = || end_of(network.limits().io, network.deadline());
+    let answer = exchange(stream, message, network.limits().io, network.deadline()).await;
+    answer.map_err(|why| HttpError::Broken { address: endpoint.address(), why })
+}
 
+/// Sends a message over a stream and reads the answer. Public for the fuzz target `http`, which has no sockets.
+///
+/// # Errors
+///
+/// Why there is no usable answer, as the end of a sentence.
+#[doc(hidden)]
+pub async fn exchange<S>(
+    stream: S,
+    message: hyper::Request<Full<Bytes>>,
+    io: Duration,
+    deadline: Instant,
+) -> Result<Response, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let late = || no_answer(io);
     let mut protocol = http1::Builder::new();
     protocol.max_headers(MAX_HEADERS).max_header_size(MAX_HEADER_BYTES);
     let (mut sender, connection) =
-        protocol.handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(|error| broken(in_words(&error)))?;
+        protocol.handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(|error| in_words(&error))?;
     let exchange = async {
-        let answer = timeout_at(end(), sender.send_request(message)).await;
-        let answer = answer.map_err(|_| late())?.map_err(|error| broken(in_words(&error)))?;
+        let answer = timeout_at(end_of(io, deadline), sender.send_request(message)).await;
+        let answer = answer.map_err(|_| late())?.map_err(|error| in_words(&error))?;
         let (head, body) = answer.into_parts();
-        let body = timeout_at(end(), whole(body)).await.map_err(|_| late())?.map_err(broken)?;
+        let body = timeout_at(end_of(io, deadline), whole(body)).await.map_err(|_| late())??;
         match head.status.as_u16() {
             // Nobody asked for another protocol, and what would follow is not HTTP.
-            101 => Err(broken("the service switched protocols unasked".to_owned())),
+            101 => Err("the service switched protocols unasked".to_owned()),
             status @ 100..=599 => Ok(Response { status, headers: readable(&head.headers), body }),
-            _ => Err(broken("the answer has a status code beyond 599".to_owned())),
+            _ => Err("the answer has a status code beyond 599".to_owned()),
         }
     };
     // The connection moves the bytes while the exchange waits for them; its own errors reach the exchange.
@@ -252,12 +270,10 @@ fn in_words(error: &hyper::Error) -> String {
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use proptest::prelude::*;
     use rstest::rstest;
     use tokio::io::AsyncWriteExt;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::capability::network::Network;
