@@ -291,9 +291,18 @@ impl Config {
     /// As [`Config::from_vars`].
     pub fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        self.read_text(&text, path)
+    }
+
+    /// Reads the text of a `windlass.toml` that stands at `path`; the file itself is not touched.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::from_vars`].
+    pub fn read_text(&mut self, text: &str, path: &Path) -> Result<(), ConfigError> {
         let syntax =
             |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), why: error.to_string().trim_end().to_owned() };
-        let file: File = toml::from_str(&text).map_err(syntax)?;
+        let file: File = toml::from_str(text).map_err(syntax)?;
         for rule in &file.secrets {
             let stars = rule.secret.matches('*').count();
             let possible = !rule.secret.is_empty() && (stars == 0 || (stars == 1 && rule.secret.ends_with('*')));
