@@ -170,6 +170,10 @@ impl SecretArn {
         if region.is_empty() {
             return malformed("its region is empty");
         }
+        let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !plain(partition) || !plain(region) {
+            return malformed("its partition or region has other characters than lower-case letters, digits and hyphens");
+        }
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             return malformed("its account is not twelve digits");
         }
@@ -310,6 +314,9 @@ mod tests {
     #[case::other_service("arn:aws:kms:eu-central-1:123456789012:secret:prod-a1B2c3")]
     #[case::short_account("arn:aws:secretsmanager:eu-central-1:1234:secret:prod-a1B2c3")]
     #[case::line_feed("arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod\n-a1B2c3")]
+    #[case::line_feed_in_region("arn:aws:secretsmanager:eu-central-1\n:123456789012:secret:prod-a1B2c3")]
+    #[case::space_in_region("arn:aws:secretsmanager:eu central-1:123456789012:secret:prod-a1B2c3")]
+    #[case::escape_in_partition("arn:aws\u{1b}[31m:secretsmanager:eu-central-1:123456789012:secret:prod-a1B2c3")]
     #[case::no_region("arn:aws:secretsmanager::123456789012:secret:prod-a1B2c3")]
     fn refuses_what_is_not_a_full_arn(#[case] arn: &str) {
         let error = RotationEvent::parse(&event("setSecret", arn, VERSION)).unwrap_err();

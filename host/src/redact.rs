@@ -134,11 +134,9 @@ impl Redactor {
             let unbroken = Reading::unbroken(text);
             found.extend(self.encoded(&unbroken.bytes).into_iter().filter_map(|range| unbroken.source(range)));
         }
-        let mut found = merged(found);
-        for range in &mut found {
-            whole_characters(text, range);
-        }
-        found
+        // Before they are merged, because two that meet inside a character touch only then.
+        found.iter_mut().for_each(|range| whole_characters(text, range));
+        merged(found)
     }
 
     /// Where known values stand in `text` in any encoding, in no order.
@@ -478,14 +476,13 @@ fn lines(value: &[u8]) -> impl Iterator<Item = Zeroizing<Vec<u8>>> {
     value.split(|byte| *byte == b'\n').map(|line| Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
 }
 
-/// Widens a range until it neither begins nor ends inside a character of UTF-8.
+/// Widens a range until it neither begins nor ends inside a character of UTF-8, of which at most three bytes are inside. More of them
+/// in a row are no text, and walking over all of them for every range would let a guest keep the host busy.
 fn whole_characters(text: &[u8], range: &mut Range<usize>) {
     let inside = |at: usize| text.get(at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
-    while range.start > 0 && inside(range.start) {
-        range.start -= 1;
-    }
-    while inside(range.end) {
-        range.end += 1;
+    for _ in 0..3 {
+        range.start -= usize::from(range.start > 0 && inside(range.start));
+        range.end += usize::from(inside(range.end));
     }
 }
 
@@ -576,6 +573,15 @@ mod tests {
             "hex [redacted] base64 [redacted]= url [redacted]"
         );
         assert_eq!(redactor.captured(b"a\xff\x00\xc3\x28\x80b", 7), "a[redacted]b");
+    }
+
+    #[test]
+    fn values_that_end_and_begin_inside_one_character_are_both_replaced() {
+        let values = [&b"cde\xf0"[..], b"\x91xyz"].map(SecretValue::binary);
+        let redactor = Redactor::new(&values);
+        assert_eq!("🔑".as_bytes(), b"\xf0\x9f\x94\x91");
+        assert_eq!(redactor.text("<cde🔑xyz>"), "<[redacted]>");
+        assert_eq!(redactor.captured(b"<cde\xf0\x91\x91\x91\x91\x91xyz>", 14), "<[redacted]>");
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn a_hundred_secrets_among_looping_and_bombing_plugins_are_rotated_and_memory_st
         assert_eq!(labels, [Some(rotation.version().to_owned()), before]);
         rotated.push((user, secret));
         assert_eq!(
-            *process.get_or_insert(function.process_id().unwrap()),
+            *process.get_or_insert_with(|| function.process_id().unwrap()),
             function.process_id().unwrap(),
             "the process was replaced"
         );

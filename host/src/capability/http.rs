@@ -12,7 +12,8 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout_at;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
 
 use crate::capability::endpoint::{Address, Endpoint, Tls};
 use crate::capability::network::{CallNetwork, OpenError, end_of, no_answer};
@@ -105,24 +106,41 @@ async fn send(network: &mut CallNetwork, request: Request) -> Result<Response, H
     let endpoint = network.endpoint(&name)?.clone();
     let message = message(&endpoint, request, network.limits())?;
     let (stream, _slot) = network.open(&name).await?;
-    let broken = |why| HttpError::Broken { address: endpoint.address(), why };
-    let late = || broken(no_answer(network.limits().io()));
-    let end = || end_of(network.limits().io(), network.deadline());
+    let answer = exchange(stream, message, network.limits(), network.deadline()).await;
+    answer.map_err(|why| HttpError::Broken { address: endpoint.address(), why })
+}
 
+/// Sends a message over a stream and reads the answer. Public for the fuzz target `http`, which has no sockets.
+///
+/// # Errors
+///
+/// Why there is no usable answer, as the end of a sentence.
+#[doc(hidden)]
+pub async fn exchange<S>(
+    stream: S,
+    message: hyper::Request<Full<Bytes>>,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Response, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let io = limits.io();
+    let late = || no_answer(io);
     let mut protocol = http1::Builder::new();
-    protocol.max_headers(network.limits().headers()).max_header_size(network.limits().header_bytes());
+    protocol.max_headers(limits.headers()).max_header_size(limits.header_bytes());
     let (mut sender, connection) =
-        protocol.handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(|error| broken(in_words(&error)))?;
+        protocol.handshake::<_, Full<Bytes>>(TokioIo::new(stream)).await.map_err(|error| in_words(&error))?;
     let exchange = async {
-        let answer = timeout_at(end(), sender.send_request(message)).await;
-        let answer = answer.map_err(|_| late())?.map_err(|error| broken(in_words(&error)))?;
+        let answer = timeout_at(end_of(io, deadline), sender.send_request(message)).await;
+        let answer = answer.map_err(|_| late())?.map_err(|error| in_words(&error))?;
         let (head, body) = answer.into_parts();
-        let body = timeout_at(end(), whole(body, network.limits())).await.map_err(|_| late())?.map_err(broken)?;
+        let body = timeout_at(end_of(io, deadline), whole(body, limits)).await.map_err(|_| late())??;
         match head.status.as_u16() {
             // Nobody asked for another protocol, and what would follow is not HTTP.
-            101 => Err(broken("the service switched protocols unasked".to_owned())),
+            101 => Err("the service switched protocols unasked".to_owned()),
             status @ 100..=599 => Ok(Response { status, headers: readable(&head.headers), body }),
-            _ => Err(broken("the answer has a status code beyond 599".to_owned())),
+            _ => Err("the answer has a status code beyond 599".to_owned()),
         }
     };
     // The connection moves the bytes while the exchange waits for them; its own errors reach the exchange.
@@ -281,7 +299,6 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
     use tokio::io::AsyncWriteExt;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::capability::network::Network;
