@@ -84,7 +84,8 @@ pub enum ToolchainError {
 impl Toolchain {
     /// The one to use in `folder`, where rustup may have another toolchain than elsewhere.
     ///
-    /// With `install` a missing one is installed, and `say` is told before anything happens.
+    /// With `install` a missing one is installed, and `say` is told before anything happens. Where there is no way to
+    /// [`Target::Unknown`], a machine that has [`Target::WasiP2`] builds for that.
     ///
     /// # Errors
     ///
@@ -93,8 +94,19 @@ impl Toolchain {
         if let Some(found) = Self::installed(folder, target)? {
             return Ok(found);
         }
+        let missing = match Self::install(folder, target, install, say) {
+            Ok(found) => return Ok(found),
+            Err(missing) => missing,
+        };
+        match target {
+            Target::Unknown => Self::installed(folder, Target::WasiP2)?.ok_or(missing),
+            Target::WasiP2 => Err(missing),
+        }
+    }
+
+    fn install(folder: &Path, target: Target, allowed: bool, say: &mut dyn FnMut(&str)) -> Result<Self, ToolchainError> {
         let offer = Offer::of_this_machine(target);
-        if !install {
+        if !allowed {
             return Err(ToolchainError::Missing { run: offer.advice(), more: String::new() });
         }
         if !offer.rustup && offer.apt.is_none() {
