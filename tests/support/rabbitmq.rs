@@ -52,9 +52,10 @@ impl RabbitMq {
             let folder = built::server_folder();
             let (http_port, https_port) = (port::free(), port::free());
             let (port_mapper, process) = launch(folder.path(), &pki, http_port, https_port);
-            // The listener for TLS comes last.
+            // The listener for TLS comes last, but until the broker says that it is complete, requests may end in a status 500.
             let ready = || {
-                whoami(ADMIN, ADMIN_PASSWORD).send(http_port).is_ok_and(|response| response.status == 200)
+                process.stdout().contains("completed with")
+                    && whoami(ADMIN, ADMIN_PASSWORD).send(http_port).is_ok_and(|response| response.status == 200)
                     && http::connect(https_port).is_ok()
             };
             match process.try_until_ready(ready) {
