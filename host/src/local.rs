@@ -6,8 +6,8 @@
 //! version. What it does not have: access control, KMS, replication, schedules.
 //!
 //! ```text
-//! server ── protocol ── backend ── store        every operation is a pure step of the store, made durable, then answered
-//!                          │  └──── durability
+//! server ── exchange ── backend ── protocol ── store    every operation is a pure step of the store, made durable, then answered
+//!             └ fault      │  └──── durability
 //!                          └─ engine ── invoker ── in process, or bootstrap_process over runtime_api
 //! ```
 
@@ -18,6 +18,8 @@ pub mod credential_file;
 pub mod durability;
 pub mod engine;
 pub mod error;
+pub mod exchange;
+pub mod fault;
 pub mod ids;
 pub mod invoker;
 pub mod protocol;

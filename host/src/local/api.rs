@@ -8,6 +8,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::secret::SecretValue;
+
 /// A tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -57,6 +59,14 @@ impl<'de> Deserialize<'de> for Blob {
             .map(|bytes| Self(Zeroizing::new(bytes)))
             // The decoder's own message would quote a character of the value.
             .map_err(|_| serde::de::Error::custom("SecretBinary is not base64"))
+    }
+}
+
+/// A value as the members `SecretString` and `SecretBinary` of a request: a copy, which is wiped with it.
+pub(super) fn members(value: &SecretValue) -> (Option<Hidden>, Option<Blob>) {
+    match value {
+        SecretValue::Text(text) => (Some(Hidden(Zeroizing::new(text.expose().to_owned()))), None),
+        SecretValue::Binary(bytes) => (None, Some(Blob(Zeroizing::new(bytes.expose().to_vec())))),
     }
 }
 

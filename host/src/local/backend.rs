@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use tokio::sync::{Notify, mpsc};
-use zeroize::Zeroizing;
+use tokio::sync::{Notify, broadcast, mpsc};
 
-use super::api::{Blob, CreateSecret, Hidden, RotateSecret, Tag};
+use super::api::{self, CreateSecret, RotateSecret, Tag};
 use super::credential_file::CredentialFile;
 use super::durability::Durability;
 use super::error::{Exception, ServiceError};
+use super::exchange::Interference;
+use super::fault::Faults;
 use super::ids;
 use super::protocol::{Answer, Operation, operate};
 use super::store::{Found, FunctionArn, Rotation, Store};
@@ -21,11 +22,16 @@ pub struct Backend {
     begun: mpsc::UnboundedSender<Rotation>,
     /// Wakes rotations that wait for their next attempt.
     pub(super) again: Notify,
+    /// Where injected faults say what is done to invocations.
+    pub(super) interferences: broadcast::Sender<Interference>,
+    faults: Faults,
     function: FunctionArn,
 }
 
 struct State {
     store: Store,
+    /// What a stale read sees: the store before the last change that a client made.
+    before: Store,
     durability: Durability,
 }
 
@@ -73,8 +79,16 @@ impl Backend {
 
     fn with(store: Store, durability: Durability, function: FunctionArn) -> (Arc<Self>, Begun) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let state = Mutex::new(State { store, durability });
-        (Arc::new(Self { state, begun: sender, again: Notify::new(), function }), Begun(receiver))
+        // Sent by one fault at a time; who is too slow for so many has missed them.
+        let (interferences, _) = broadcast::channel(64);
+        let state = Mutex::new(State { before: store.clone(), store, durability });
+        let again = Notify::new();
+        (Arc::new(Self { state, begun: sender, again, interferences, faults: Faults::default(), function }), Begun(receiver))
+    }
+
+    /// The faults that are armed. None, unless somebody arms them.
+    pub const fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// The function that rotations invoke.
@@ -88,11 +102,7 @@ impl Backend {
     ///
     /// As `CreateSecret`.
     pub fn create(&self, name: &str, value: &SecretValue, tags: Vec<Tag>) -> Result<String, ServiceError> {
-        // The store keeps the value; this copy of it is wiped with the request.
-        let (secret_string, secret_binary) = match value {
-            SecretValue::Text(text) => (Some(Hidden(Zeroizing::new(text.expose().to_owned()))), None),
-            SecretValue::Binary(bytes) => (None, Some(Blob(Zeroizing::new(bytes.expose().to_vec())))),
-        };
+        let (secret_string, secret_binary) = api::members(value);
         let request = CreateSecret {
             name: Some(name.to_owned()),
             client_request_token: Some(ids::uuid()?),
@@ -111,12 +121,26 @@ impl Backend {
     ///
     /// The operation's own, and `InternalServiceError` if its effect could not be made durable; it has none then.
     pub fn call(&self, operation: Operation, body: &[u8]) -> Result<serde_json::Value, ServiceError> {
-        match self.apply(|store, now| operate(store, operation, body, now))? {
+        let step = |store: &mut Store, now| operate(store, operation, body, now);
+        match if operation.reads() { self.apply(step)? } else { self.change(step)? } {
             Answer::Done(body, work) => {
                 self.begin(work);
                 Ok(body)
             }
             Answer::RotationInProgress(work) => Err(self.in_progress(work)),
+        }
+    }
+
+    /// Carries out an operation that reads, as if the last change had not been made yet.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own.
+    pub(super) fn call_stale(&self, operation: Operation, body: &[u8]) -> Result<serde_json::Value, ServiceError> {
+        let mut before = self.state.lock().unwrap_or_else(PoisonError::into_inner).before.clone();
+        match operate(&mut before, operation, body, SystemTime::now())? {
+            Answer::Done(body, _nothing_begins) => Ok(body),
+            Answer::RotationInProgress(_) => Err(ServiceError::invalid_request("This operation does not read.")),
         }
     }
 
@@ -128,7 +152,7 @@ impl Backend {
     pub fn rotate(&self, request: &RotateSecret) -> Result<(), ServiceError> {
         use super::store::Next;
         let token = ids::uuid()?;
-        match self.apply(|store, now| store.rotate_secret(request, &token, now))? {
+        match self.change(|store, now| store.rotate_secret(request, &token, now))? {
             Next::Started(_, work) => {
                 self.begin(work);
                 Ok(())
@@ -146,14 +170,19 @@ impl Backend {
     ///
     /// The step's own, and `InternalServiceError`.
     pub fn apply<T>(&self, step: impl FnOnce(&mut Store, SystemTime) -> Result<T, ServiceError>) -> Result<T, ServiceError> {
-        let now = SystemTime::now();
         // A panic elsewhere leaves a complete store behind, because it is only ever replaced as a whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = state.store.clone();
-        next.expire(now);
-        let answer = step(&mut next, now)?;
-        state.durability.keep(&next).map_err(|error| ServiceError::new(Exception::InternalService, error.to_string()))?;
-        state.store = next;
+        state.apply(step).map(|(answer, _before)| answer)
+    }
+
+    /// The same for a change that a client makes: stale reads do not see it.
+    pub(super) fn change<T>(
+        &self,
+        step: impl FnOnce(&mut Store, SystemTime) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (answer, before) = state.apply(step)?;
+        state.before = before;
         Ok(answer)
     }
 
@@ -168,5 +197,20 @@ impl Backend {
         self.begin(work);
         self.again.notify_waiters();
         ServiceError::invalid_request("A previous rotation isn't complete. That rotation will be reattempted.")
+    }
+}
+
+impl State {
+    /// Replaces the store by what the step makes of it. Returns what it was before.
+    fn apply<T>(
+        &mut self,
+        step: impl FnOnce(&mut Store, SystemTime) -> Result<T, ServiceError>,
+    ) -> Result<(T, Store), ServiceError> {
+        let now = SystemTime::now();
+        let mut next = self.store.clone();
+        next.expire(now);
+        let answer = step(&mut next, now)?;
+        self.durability.keep(&next).map_err(|error| ServiceError::new(Exception::InternalService, error.to_string()))?;
+        Ok((answer, std::mem::replace(&mut self.store, next)))
     }
 }

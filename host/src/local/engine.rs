@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::backend::{Backend, Begun};
 use super::error::ServiceError;
@@ -218,7 +219,9 @@ impl Worker {
                 "ClientRequestToken": rotation.version,
                 "RotationToken": rotation.expose_token(),
             });
-            let answer = self.invoker.invoke(event.to_string().into_bytes(), began + self.pace.timeout).await;
+            let event = Zeroizing::new(event.to_string());
+            let interferences = self.backend.interferences();
+            let answer = self.invoker.invoke(event.as_bytes(), began + self.pace.timeout, interferences).await;
             let took = began.elapsed();
             match answer {
                 Ok(_ignored) => self.report(rotation, Happened::StepSucceeded { step, took }),

@@ -25,6 +25,8 @@ pub enum Exception {
     Serialization,
     /// There is no such operation here.
     UnknownOperation,
+    /// There are too many requests. Only an injected fault says so here.
+    Throttling,
     /// The local service failed itself: its durable copy could not be written.
     InternalService,
 }
@@ -43,6 +45,7 @@ impl Exception {
             Self::Validation => "ValidationException",
             Self::Serialization => "SerializationException",
             Self::UnknownOperation => "UnknownOperationException",
+            Self::Throttling => "ThrottlingException",
             Self::InternalService => "InternalServiceError",
         }
     }
@@ -59,7 +62,8 @@ impl Exception {
             | Self::AccessDenied
             | Self::Validation
             | Self::Serialization
-            | Self::UnknownOperation => 400,
+            | Self::UnknownOperation
+            | Self::Throttling => 400,
             Self::InternalService => 500,
         }
     }
@@ -75,7 +79,7 @@ impl Exception {
             | Self::LimitExceeded
             | Self::InvalidNextToken
             | Self::InternalService => "Message",
-            Self::AccessDenied | Self::Validation | Self::Serialization | Self::UnknownOperation => "message",
+            Self::AccessDenied | Self::Validation | Self::Serialization | Self::UnknownOperation | Self::Throttling => "message",
         }
     }
 }

@@ -66,6 +66,38 @@ impl Operation {
         ("UpdateSecretVersionStage", Self::UpdateSecretVersionStage),
     ];
 
+    /// The operation of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find_map(|(known, operation)| (known == name).then_some(operation))
+    }
+
+    /// The operation's name in the service model.
+    pub fn name(self) -> &'static str {
+        // Every operation is in the table: `named` could not find it otherwise, and a test looks.
+        Self::ALL.into_iter().find_map(|(name, operation)| (operation == self).then_some(name)).unwrap_or_default()
+    }
+
+    /// Whether the operation only reads, apart from dates of access.
+    pub const fn reads(self) -> bool {
+        match self {
+            Self::DescribeSecret
+            | Self::GetRandomPassword
+            | Self::GetSecretValue
+            | Self::ListSecretVersionIds
+            | Self::ListSecrets => true,
+            Self::CancelRotateSecret
+            | Self::CreateSecret
+            | Self::DeleteSecret
+            | Self::PutSecretValue
+            | Self::RestoreSecret
+            | Self::RotateSecret
+            | Self::TagResource
+            | Self::UntagResource
+            | Self::UpdateSecret
+            | Self::UpdateSecretVersionStage => false,
+        }
+    }
+
     /// The operation that an `X-Amz-Target` header names.
     ///
     /// # Errors
@@ -73,8 +105,8 @@ impl Operation {
     /// `UnknownOperationException`, listing what there is.
     pub fn from_target(target: Option<&str>) -> Result<Self, ServiceError> {
         let name = target.and_then(|target| target.strip_prefix("secretsmanager."));
-        if let Some((_, operation)) = Self::ALL.iter().find(|(known, _)| Some(*known) == name) {
-            return Ok(*operation);
+        if let Some(operation) = name.and_then(Self::named) {
+            return Ok(operation);
         }
         let asked = match (name, target) {
             (Some(name), _) if !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric()) => {

@@ -74,7 +74,7 @@ impl RuntimeApi {
         let served = Arc::clone(&state);
         let task = tokio::spawn(server::accept(listener, move |request| {
             let state = Arc::clone(&served);
-            async move { state.answer(request).await }
+            async move { Some(state.answer(request).await) }
         }));
         Ok(Self { address, state, task: task.abort_handle() })
     }

@@ -3,7 +3,6 @@
 //! Requests may be signed; signatures are not checked. What protects the secrets is the loopback address, and for web pages (which
 //! reach loopback through a name of their own that resolves to it) the `Host` header, which has to be an address or `localhost`.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,11 +13,13 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::backend::Backend;
 use super::error::{Exception, ServiceError};
+use super::exchange::Exchange;
 use super::ids;
 use super::protocol::Operation;
 use crate::config::{Config, Loopback};
@@ -137,11 +138,11 @@ pub(super) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr
     Ok((listener, bound))
 }
 
-/// Serves connections until it is aborted, which ends them too.
+/// Serves connections until it is aborted, which ends them too. A request that gets no answer ends its connection.
 pub(super) async fn accept<A, F>(listener: TcpListener, answer: A)
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = Option<Response<Full<Bytes>>>> + Send + 'static,
 {
     let mut connections = JoinSet::new();
     loop {
@@ -160,7 +161,7 @@ where
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let answer = answer(request);
-                async move { Ok::<_, Infallible>(answer.await) }
+                async move { answer.await.ok_or(NoAnswer) }
             });
             let mut http = hyper::server::conn::http1::Builder::new();
             // A client that breaks off is its own affair.
@@ -169,24 +170,40 @@ where
     }
 }
 
-async fn answer(backend: &Backend, anywhere: bool, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let answered = match reject(anywhere, &request) {
-        Some(error) => Err(error),
+/// A request that gets no answer, because an injected fault says so.
+#[derive(Debug, thiserror::Error)]
+#[error("the request gets no answer")]
+struct NoAnswer;
+
+async fn answer(backend: &Backend, anywhere: bool, request: Request<Incoming>) -> Option<Response<Full<Bytes>>> {
+    let exchange = match reject(anywhere, &request) {
+        Some(error) => Exchange::Answered(Err(error)),
         None => {
             let header = request.headers().get("x-amz-target");
             let target = header.map(|target| target.to_str().unwrap_or_default().to_owned());
-            match Limited::new(request.into_body(), MAX_BODY).collect().await {
-                Ok(body) => {
-                    let operation = Operation::from_target(target.as_deref());
-                    operation.and_then(|operation| backend.call(operation, &body.to_bytes()))
-                }
-                Err(_) => Err(ServiceError::new(
+            match (Limited::new(request.into_body(), MAX_BODY).collect().await, Operation::from_target(target.as_deref())) {
+                (Ok(body), Ok(operation)) => backend.exchange(operation, &body.to_bytes()).await,
+                (Ok(_), Err(error)) => Exchange::Answered(Err(error)),
+                (Err(_), _) => Exchange::Answered(Err(ServiceError::new(
                     Exception::Serialization,
                     "The request's body is longer than 524,288 bytes or was cut off.",
-                )),
+                ))),
             }
         }
     };
+    match exchange {
+        Exchange::Answered(answered) => Some(response(answered)),
+        Exchange::Unavailable => {
+            let mut response = Response::new(Full::new(Bytes::from_static(b"Service Unavailable")));
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            Some(response)
+        }
+        Exchange::Lost => None,
+    }
+}
+
+/// An answer in AWS JSON 1.1.
+fn response(answered: Result<Value, ServiceError>) -> Response<Full<Bytes>> {
     let (status, kind, body) = match answered {
         Ok(body) => (200, None, body),
         Err(error) => {

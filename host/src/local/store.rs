@@ -175,6 +175,11 @@ impl Store {
         self.secrets.get(name).map(Arc::as_ref)
     }
 
+    /// The secret with this full ARN, whatever its state.
+    pub fn with_arn(&self, arn: &str) -> Option<&Secret> {
+        self.secrets.values().find(|secret| secret.arn == arn).map(Arc::as_ref)
+    }
+
     /// `DescribeSecret`. It answers for a secret that is marked for deletion too.
     ///
     /// # Errors
