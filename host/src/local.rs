@@ -14,6 +14,7 @@
 pub mod api;
 pub mod backend;
 pub mod bootstrap_process;
+pub mod client;
 pub mod credential_file;
 pub mod durability;
 pub mod engine;

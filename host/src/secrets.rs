@@ -70,13 +70,21 @@ impl SecretsManager {
 
     /// A client for a local endpoint that accepts any signature.
     pub fn local(endpoint: &str) -> Self {
-        let config = Builder::new()
+        Self::new(Self::unauthenticated(http_client()).endpoint_url(endpoint))
+    }
+
+    /// A client whose requests go where `http` takes them, to a Secrets Manager that accepts any signature.
+    #[cfg(feature = "cli")]
+    pub fn in_process(http: SharedHttpClient) -> Self {
+        Self::new(Self::unauthenticated(http).endpoint_url("http://localhost"))
+    }
+
+    fn unauthenticated(http: SharedHttpClient) -> Builder {
+        Builder::new()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http_client())
+            .http_client(http)
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("local", "local", None, None, "windlass"))
-            .endpoint_url(endpoint);
-        Self::new(config)
     }
 
     fn new(config: Builder) -> Self {

@@ -170,6 +170,8 @@ impl Connection {
                 return denied("the plugin's manifest does not declare it with `tls = \"start-tls\"`");
             }
             (Stream::Plain(stream), Tls::StartTls) => stream,
+            #[cfg(feature = "cli")]
+            (Stream::InMemory(_), _) => return denied("a service in memory speaks plain text only"),
         };
         let stream = match nothing_waits(stream) {
             Ok(Some(stream)) => stream,

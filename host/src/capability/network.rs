@@ -30,7 +30,14 @@ pub struct Network {
     policy: AddressPolicy,
     trust: Trust,
     client_certificates: BTreeMap<ClientCertificateFiles, Arc<ClientCertificate>>,
+    /// What stands in for TCP. The function has no such thing.
+    #[cfg(feature = "cli")]
+    in_memory: Option<Box<InMemory>>,
 }
+
+/// Connects to a service in this process by the address that was judged.
+#[cfg(feature = "cli")]
+type InMemory = dyn Fn(SocketAddr) -> tokio::io::DuplexStream + Send + Sync;
 
 /// What is wrong with the part of the configuration that is about the network. Stops the start.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +124,21 @@ impl Network {
         for files in config.rules.iter().filter_map(|rule| rule.client_certificate.as_ref()) {
             client_certificates.insert(files.clone(), Arc::new(ClientCertificate::read(files)?));
         }
-        Ok(Self { policy: AddressPolicy::new(config)?, trust: Trust::new(&config.ca_files)?, client_certificates })
+        Ok(Self {
+            policy: AddressPolicy::new(config)?,
+            trust: Trust::new(&config.ca_files)?,
+            client_certificates,
+            #[cfg(feature = "cli")]
+            in_memory: None,
+        })
+    }
+
+    /// The same network without TCP: what may be dialled is dialled by `connect`, in plain text. For services that run in this
+    /// process, under a clock that does not wait for the kernel's.
+    #[cfg(feature = "cli")]
+    #[must_use]
+    pub fn in_memory(self, connect: impl Fn(SocketAddr) -> tokio::io::DuplexStream + Send + Sync + 'static) -> Self {
+        Self { in_memory: Some(Box::new(connect)), ..self }
     }
 
     /// What the host proves itself with to the endpoints of the secrets of this rule.
@@ -139,6 +160,15 @@ impl Network {
         deadline: Instant,
     ) -> Result<Stream, DialError> {
         let addresses = self.resolve(endpoint, limits, deadline).await?;
+        #[cfg(feature = "cli")]
+        if let (Some(connect), Some(address)) = (&self.in_memory, addresses.first()) {
+            return match endpoint.tls {
+                Tls::Plain => Ok(Stream::InMemory(connect(*address))),
+                Tls::FromTheStart | Tls::StartTls => {
+                    Err(unreachable(endpoint, Stage::Tls, "a service in memory speaks plain text only".to_owned()))
+                }
+            };
+        }
         let stream = connect(endpoint, &addresses, limits, deadline).await?;
         match endpoint.tls {
             Tls::FromTheStart => self.encrypt(endpoint, stream, certificate, limits, deadline).await,
@@ -261,6 +291,9 @@ pub enum Stream {
     Plain(TcpStream),
     /// Encrypted. Boxed, because a session is some hundred times larger than a socket.
     Tls(Box<TlsStream<TcpStream>>),
+    /// To a service in this process.
+    #[cfg(feature = "cli")]
+    InMemory(tokio::io::DuplexStream),
 }
 
 impl AsyncRead for Stream {
@@ -268,6 +301,8 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(feature = "cli")]
+            Self::InMemory(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -277,6 +312,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, data),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+            #[cfg(feature = "cli")]
+            Self::InMemory(stream) => Pin::new(stream).poll_write(cx, data),
         }
     }
 
@@ -284,6 +321,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(feature = "cli")]
+            Self::InMemory(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -291,6 +330,8 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(feature = "cli")]
+            Self::InMemory(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

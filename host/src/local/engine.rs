@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 
 use super::backend::{Backend, Begun};
 use super::error::ServiceError;
-use super::invoker::{InvocationError, Invoker};
+use super::fault::{Place, Trouble};
+use super::invoker::{self, Invocation, InvocationError, Invoker};
 use super::store::{Rotation, RotationKind, Stopped};
 use crate::event::Step;
 
@@ -219,9 +220,7 @@ impl Worker {
                 "ClientRequestToken": rotation.version,
                 "RotationToken": rotation.expose_token(),
             });
-            let event = Zeroizing::new(event.to_string());
-            let interferences = self.backend.interferences();
-            let answer = self.invoker.invoke(event.as_bytes(), began + self.pace.timeout, interferences).await;
+            let answer = self.invoke(rotation, step, &Zeroizing::new(event.to_string())).await;
             let took = began.elapsed();
             match answer {
                 Ok(_ignored) => self.report(rotation, Happened::StepSucceeded { step, took }),
@@ -236,6 +235,40 @@ impl Worker {
             Err(Ended::Stopped(why @ Stopped::NotMoved { .. })) => Err(Ended::Failed(why.to_string())),
             other => other,
         }
+    }
+
+    /// Invokes a step, with the faults that were armed for it.
+    async fn invoke(&self, rotation: &Rotation, step: Step, event: &str) -> Invocation {
+        let (mut lost, mut killed, mut twice) = (false, false, false);
+        for trouble in self.backend.faults().at(Place::Step(step)) {
+            match trouble {
+                Trouble::Latency(time) => tokio::time::sleep(time).await,
+                Trouble::Kill => {
+                    self.invoker.kill();
+                    return Err(invoker::killed());
+                }
+                Trouble::KillAfter => killed = true,
+                Trouble::LostAnswer => lost = true,
+                Trouble::Duplicate => twice = true,
+                Trouble::Outsider(outsider) => self.backend.outsider(outsider, Some(&rotation.arn)),
+                Trouble::Error
+                | Trouble::Throttle
+                | Trouble::Unavailable
+                | Trouble::LostRequest
+                | Trouble::Late(_)
+                | Trouble::Stale(_) => {
+                    return Err(InvocationError::new("ServiceException", "Lambda failed before it invoked the function"));
+                }
+            }
+        }
+        let deadline = Instant::now() + self.pace.timeout;
+        let once = || self.invoker.invoke(event.as_bytes(), deadline, self.backend.interferences());
+        let answer = if twice { tokio::join!(once(), once()).0 } else { once().await };
+        if killed {
+            self.invoker.kill();
+            return Err(invoker::killed());
+        }
+        if lost { Err(InvocationError::new("ServiceException", "Lambda lost the function's answer")) } else { answer }
     }
 
     fn check(&self, step: impl FnOnce(&mut super::store::Store, SystemTime) -> Result<(), Stopped>) -> Result<(), Ended> {

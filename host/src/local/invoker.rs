@@ -95,7 +95,7 @@ impl Invoker {
                 Some(interference) = next(&mut interferences, &secret) => match interference.what {
                     Blow::Kill => {
                         self.kill();
-                        return Err(InvocationError::new("Runtime.ExitError", "Runtime exited with error: signal: killed"));
+                        return Err(killed());
                     }
                     Blow::Duplicate if second.is_none() => second.set(Some(async move {
                         // Its answer is nobody's, as that of an invocation that Secrets Manager has given up.
@@ -121,7 +121,7 @@ impl Invoker {
     }
 
     /// Ends the function's process. Code of this process dies when its future is dropped.
-    fn kill(&self) {
+    pub(super) fn kill(&self) {
         match self {
             Self::InProcess(_) => {}
             Self::Bootstrap(process) => process.kill(),
@@ -152,6 +152,11 @@ async fn wait(future: Pin<&mut Option<impl Future<Output = ()>>>) {
         Some(future) => future.await,
         None => std::future::pending().await,
     }
+}
+
+/// What Lambda reports when a function's process was killed.
+pub(super) fn killed() -> InvocationError {
+    InvocationError::new("Runtime.ExitError", "Runtime exited with error: signal: killed")
 }
 
 /// What Lambda reports when a function does not answer in time.

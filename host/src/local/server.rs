@@ -202,17 +202,21 @@ async fn answer(backend: &Backend, anywhere: bool, request: Request<Incoming>) -
     }
 }
 
-/// An answer in AWS JSON 1.1.
-fn response(answered: Result<Value, ServiceError>) -> Response<Full<Bytes>> {
-    let (status, kind, body) = match answered {
-        Ok(body) => (200, None, body),
+/// An answer in AWS JSON 1.1: the status, the exception's name, the body.
+pub(super) fn body(answered: Result<Value, ServiceError>) -> (u16, Option<&'static str>, String) {
+    match answered {
+        Ok(body) => (200, None, body.to_string()),
         Err(error) => {
             let name = error.exception.name();
             let body = serde_json::json!({ "__type": name, error.exception.message_key(): error.message });
-            (error.exception.status(), Some(name), body)
+            (error.exception.status(), Some(name), body.to_string())
         }
-    };
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    }
+}
+
+fn response(answered: Result<Value, ServiceError>) -> Response<Full<Bytes>> {
+    let (status, kind, body) = body(answered);
+    let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
