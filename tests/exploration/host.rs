@@ -1,0 +1,109 @@
+//! The function under trial: the real rotation, sandbox and plugin, under a clock that only moves when everybody waits.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use tokio::time::Instant;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use windlass::capability::network::Network;
+use windlass::config::{Config, Loopback};
+use windlass::event::{RotationEvent, Step};
+use windlass::local::client::http_client;
+use windlass::local::invoker::{Invocation as Answer, InvocationError};
+use windlass::plugin::catalogue::PluginSource;
+use windlass::plugin::compiler::Compiler;
+use windlass::plugin::component_file::ComponentFile;
+use windlass::plugin::load::Plugins;
+use windlass::rotation::Rotator;
+use windlass::secrets::SecretsManager;
+
+use crate::mutant::{self, Mutation};
+use crate::support::built;
+use crate::world::World;
+
+/// What runs the steps.
+#[derive(Clone)]
+pub enum Host {
+    /// Windlass.
+    Windlass(Arc<Rotator>),
+    /// Another rotation function, which does one thing wrong, or nothing.
+    Mutant(Mutation),
+}
+
+/// The world in which the host of this thread is at the moment. The rotation is put together once, because its plugin has to be
+/// compiled; worlds come and go.
+#[derive(Clone, Default)]
+pub struct Whereabouts(Arc<Mutex<Option<Arc<World>>>>);
+
+impl Whereabouts {
+    pub fn enter(&self, world: &Arc<World>) {
+        *self.0.lock().unwrap() = Some(Arc::clone(world));
+    }
+
+    fn world(&self) -> Arc<World> {
+        self.0.lock().unwrap().clone().expect("a rotation runs in a world")
+    }
+}
+
+impl Host {
+    pub fn windlass(whereabouts: &Whereabouts) -> Self {
+        let mut config = Config::with_plugins(built::target_folder().to_owned());
+        config.loopback = Loopback::Local;
+        let (asked, dialled) = (whereabouts.clone(), whereabouts.clone());
+        let network = Network::new(&config).unwrap().in_memory(move |address| dialled.world().connect(address));
+        let secrets = SecretsManager::in_process(http_client(move |operation, body| asked.world().exchange(operation, body)));
+        let source = PluginSource::Only(Box::new(ComponentFile::read(&built::guest("model")).unwrap()));
+        Self::Windlass(Arc::new(Rotator::new(config, source, secrets, Plugins::new(Compiler::InProcess).unwrap(), network)))
+    }
+
+    /// Runs a step.
+    pub async fn run(&self, world: Arc<World>, event: &[u8], deadline: Instant) -> Answer {
+        match self {
+            Self::Windlass(rotator) => match rotator.run(event, deadline).await {
+                Ok(_) => Ok(serde_json::Value::Null),
+                Err(error) => Err(InvocationError::new(error.error_type(), error.message())),
+            },
+            Self::Mutant(mutation) => {
+                let event = RotationEvent::parse(event).unwrap();
+                match tokio::time::timeout_at(deadline, mutant::run(*mutation, world, &event)).await {
+                    Ok(Ok(())) => Ok(serde_json::Value::Null),
+                    Ok(Err(why)) => Err(InvocationError::new("Mutant", why)),
+                    Err(_) => Err(InvocationError::new("Mutant", "its time was up")),
+                }
+            }
+        }
+    }
+}
+
+/// Everything that is logged on this thread.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Begins to collect what the function would log, at its most talkative, until the guard is dropped.
+    pub fn collect(&self) -> tracing::subscriber::DefaultGuard {
+        let writer = self.clone();
+        let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
+        let layer = layer.with_filter(windlass::log::targets(Some("debug")).unwrap());
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(layer))
+    }
+
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The step of an event.
+pub fn step_of(event: &[u8]) -> Step {
+    RotationEvent::parse(event).unwrap().step
+}
