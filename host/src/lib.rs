@@ -28,7 +28,7 @@
 //! | In what order do AWS and the plugin act? | [`rotation`] |
 //! | Which AWS permissions are needed? | [`secrets`] |
 //! | What is generated, what must stay the same? | [`candidate`], [`fields`], [`password`] |
-//! | Which plugin serves a secret? | [`rotation`], [`tags`], [`plugin::catalogue`] |
+//! | Which plugin serves a secret, where may it connect? | [`choice`], [`tags`], [`plugin::catalogue`] |
 //! | Which plugins may run? | [`trust`] decides, [`config::trust`] is the policy, [`plugin::signature`] the evidence |
 //! | What does a plugin say of itself? | [`manifest`], [`plugin::component_file`] |
 //! | Where may a plugin connect? | [`capability::endpoint`], [`capability::grant`], [`capability::address`] |
@@ -40,6 +40,7 @@
 
 pub mod candidate;
 pub mod capability;
+pub mod choice;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

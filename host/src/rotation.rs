@@ -4,7 +4,6 @@
 //! from Secrets Manager and from the service, never remembered. The steps are those of
 //! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,19 +11,18 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument, error, info, info_span};
 
 use crate::candidate::{self, Generated};
-use crate::capability::endpoint::{self, Endpoint};
 use crate::capability::network::Network;
+use crate::choice::Choice;
 use crate::config::{Config, Limits, SecretRule};
 use crate::error::StepError;
 use crate::event::{RotationEvent, Step};
 use crate::failure::Cause;
-use crate::manifest::{Manifest, PluginName, SecretShape};
+use crate::manifest::Manifest;
 use crate::password::PasswordPolicy;
 use crate::plugin::call::{Call, CallError, Handed, Outcome};
-use crate::plugin::catalogue::{Catalogue, PluginSource};
-use crate::plugin::component_file::ComponentFile;
+use crate::plugin::catalogue::PluginSource;
 use crate::plugin::load::{Plugin, Plugins};
-use crate::secret::{SecretText, SecretValue};
+use crate::secret::SecretValue;
 use crate::secrets::{Moved, SecretsManager, Stored};
 use crate::state::{Described, NotRotatable, State};
 use crate::tags::Tags;
@@ -239,13 +237,13 @@ impl Run<'_> {
             return Ok(StepOutcome::AlreadyCreated);
         }
         let tags = Tags::read(&self.described.tags)?;
-        let file = self.component(&tags, &current)?;
-        let (generated, policy) = self.generation(&tags, file.manifest(), &current)?;
+        let file = self.choice().component(&tags, &current)?;
+        let (generated, policy) = self.choice().generation(&tags, file.manifest(), &current)?;
         generated.check_identity(file.manifest())?;
         // Made once: whatever happens to the Put, these bytes are stored or forgotten, and never made again for this call.
         let candidate = generated.renew(&current, &policy)?;
         // What no plugin call would be made for must not become pending: it would stay so after the secret is corrected.
-        self.endpoints(file.manifest(), &candidate)?;
+        self.choice().endpoints(file.manifest(), &candidate)?;
         match secrets.store_pending(self.event, &candidate, self.deadline).await? {
             Stored::Ours => Ok(StepOutcome::Created),
             // The read above was stale, or another run came first. What is stored counts; it only has to be there.
@@ -319,8 +317,8 @@ impl Run<'_> {
         let pending = self.rotator.secrets.pending_soon(self.event, self.deadline).await?;
         let pending = pending.ok_or_else(|| StepError::NoPendingValue { version: self.event.version.clone() })?;
         let current = self.current().await?;
-        let file = self.component(&tags, &current)?;
-        let (generated, policy) = self.generation(&tags, file.manifest(), &current)?;
+        let file = self.choice().component(&tags, &current)?;
+        let (generated, policy) = self.choice().generation(&tags, file.manifest(), &current)?;
         generated.check(file.manifest(), &current, &pending)?;
         Ok(Checked { current, pending, file, generated, policy })
     }
@@ -402,34 +400,12 @@ impl Run<'_> {
     }
 
     fn rule(&self) -> Option<&SecretRule> {
-        self.rotator.config.rule(&self.event.secret, &self.described.tags)
+        self.choice().rule()
     }
 
-    /// The component that serves the secret, if the operator trusts it.
-    fn component(&self, tags: &Tags, value: &SecretValue) -> Result<Trusted, StepError> {
-        let catalogue = match &self.rotator.source {
-            PluginSource::Only(file) => return Ok(Trusted::by_command_line((**file).clone())),
-            PluginSource::Folder(catalogue) => catalogue,
-        };
-        let file = self.chosen(catalogue, tags, value)?;
-        let trust = &self.rotator.config.trust;
-        // Read only where it counts, so that nobody is stopped by a file that nobody asked for.
-        let signature = if trust.keys.is_empty() { None } else { catalogue.signature(&file.manifest().name)? };
-        let pins = self.rule().and_then(|rule| rule.digest.as_ref());
-        Ok(Trusted::judge(file, trust, pins, signature.as_deref())?)
-    }
-
-    /// By the operator's rule, else by the secret's tag, else by the manifest that matches the secret's fields.
-    fn chosen(&self, catalogue: &Catalogue, tags: &Tags, value: &SecretValue) -> Result<ComponentFile, StepError> {
-        let named: Option<&PluginName> = self.rule().and_then(|rule| rule.plugin.as_ref()).or(tags.plugin.as_ref());
-        Ok(match named {
-            Some(name) => catalogue.named(name)?,
-            None => {
-                let none = SecretShape::default();
-                // Compared with the manifests' own texts; not kept.
-                catalogue.matching(&|name| candidate::field(&none, value, name).map(|text| text.expose().to_owned()))?
-            }
-        })
+    /// What the configuration, the tags and the installed plugins say about this secret.
+    fn choice(&self) -> Choice<'_> {
+        Choice::new(&self.rotator.config, &self.rotator.source, &self.event.secret, &self.described.tags)
     }
 
     async fn load(&mut self, trusted: Trusted) -> Result<Arc<Plugin>, StepError> {
@@ -442,42 +418,13 @@ impl Run<'_> {
         self.rotator.plugins.load(file, self.deadline).await.map_err(|source| StepError::Load { plugin: name, source })
     }
 
-    /// What is generated and how: operator, then tags, then manifest, then environment, then the defaults.
-    fn generation(&self, tags: &Tags, manifest: &Manifest, value: &SecretValue) -> Result<(Generated, PasswordPolicy), StepError> {
-        let rule = self.rule().cloned().unwrap_or_default();
-        let named = rule.generated.or_else(|| tags.generated.clone()).unwrap_or_else(|| manifest.secret.generated.clone());
-        let options =
-            rule.password.over(tags.password.clone()).over(manifest.password.clone()).over(self.rotator.config.password());
-        let policy = PasswordPolicy::new(&options).map_err(candidate::CandidateError::from)?;
-        Ok((Generated::of(value, &named)?, policy))
-    }
-
     /// Everything a call needs; refused here if the secret lacks a field, an endpoint is not granted, or time is short.
     fn call(&self, manifest: &Manifest, handed: Handed) -> Result<Call, StepError> {
         let left = self.time_left();
         if left < Rotator::LEAST_TIME {
             return Err(StepError::TooLittleTime { milliseconds: left.as_millis() });
         }
-        let endpoints = self.endpoints(manifest, &handed.pending)?;
-        let mut settings = manifest.settings.clone();
-        settings.extend(self.rule().map(|rule| rule.settings.clone()).unwrap_or_default());
-        let client_certificate = self.rule().and_then(|rule| self.rotator.network.client_certificate(rule));
-        let (network, limits) = (Arc::clone(&self.rotator.network), self.rotator.config.limits(self.rule()));
-        Ok(Call { handed, endpoints, client_certificate, settings, network, limits, deadline: self.deadline })
-    }
-
-    /// Where the plugin may connect with this value; refused if the value lacks a field or an endpoint is not granted.
-    fn endpoints(&self, manifest: &Manifest, value: &SecretValue) -> Result<BTreeMap<String, Endpoint>, StepError> {
-        for field in &manifest.secret.required {
-            if candidate::field(&manifest.secret, value, field).is_none() {
-                return Err(StepError::MissingField { plugin: manifest.name.to_string(), field: field.clone() });
-            }
-        }
-        // Host and port leave the secret here: they are where the plugin may connect. Without the manifest's defaults, because what
-        // the manifest says and what the secret says do not count the same there.
-        let none = SecretShape::default();
-        let field = |name: &str| candidate::field(&none, value, name).as_ref().map(SecretText::expose).map(str::to_owned);
-        Ok(endpoint::endpoints(manifest, &field, self.rotator.config.endpoints(self.rule()))?)
+        self.choice().call(manifest, handed, &self.rotator.network, self.deadline)
     }
 
     fn time_left(&self) -> Duration {

@@ -1,12 +1,12 @@
-//! Secrets Manager, as far as a rotation needs it. Types and errors of the AWS SDK end in this file.
+//! Secrets Manager, as far as a rotation needs it. Types and errors of the AWS SDK end in this module.
 //!
 //! The permissions that the function's role needs are the calls made here: `secretsmanager:DescribeSecret`, `GetSecretValue`,
 //! `PutSecretValue` and `UpdateSecretVersionStage` on the rotated secrets, and `GetSecretValue` on admin secrets that the operator
-//! binds. Nothing here tags or updates a secret, removes AWSPENDING, or writes AWSCURRENT by PutSecretValue.
+//! binds. Nothing here tags or updates a secret, removes AWSPENDING, or writes AWSCURRENT by PutSecretValue; `examination`, which the
+//! Lambda does not contain, is for `windlass doctor`.
 //!
 //! Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::{Builder, Credentials, SharedHttpClient};
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::Blob;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -24,6 +25,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::event::{RotationEvent, RotationToken, SecretArn, VersionId};
 use crate::secret::SecretValue;
 use crate::state::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Described};
+
+#[cfg(feature = "cli")]
+pub mod examination;
 
 /// A client for the rotation's calls. Cheap to share; holds no state of a rotation.
 #[derive(Debug, Clone)]
@@ -109,24 +113,7 @@ impl SecretsManager {
     pub async fn describe(&self, secret: &SecretArn, deadline: Instant) -> Result<Described, SecretsError> {
         let call = self.client.describe_secret().secret_id(secret.as_str()).send();
         let output = answer("DescribeSecret", deadline, None, call).await?;
-        let region = secret.as_str().split(':').nth(3);
-        let labels = output.version_ids_to_stages.unwrap_or_default();
-        Ok(Described {
-            deleted: output.deleted_date.is_some(),
-            owning_service: output.owning_service,
-            managed_type: output.r#type,
-            // Set on replicated secrets only, and then to the region in which they may be changed.
-            replica: output.primary_region.as_deref().is_some_and(|primary| Some(primary) != region),
-            rotation_enabled: output.rotation_enabled,
-            // A version id that is none of ours cannot be this rotation's; it is left out rather than refused.
-            labels: labels.into_iter().filter_map(|(id, labels)| Some((VersionId::parse(&id).ok()?, labels))).collect(),
-            tags: output
-                .tags
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|tag| Some((tag.key?, tag.value?)))
-                .collect::<BTreeMap<_, _>>(),
-        })
+        Ok(described(secret, output))
     }
 
     /// The version that holds AWSCURRENT; nothing if none does.
@@ -251,6 +238,22 @@ impl SecretsManager {
             Err(error) if error.kind == ErrorKind::NotFound || (error.kind == ErrorKind::Invalid && version.is_some()) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn described(secret: &SecretArn, output: DescribeSecretOutput) -> Described {
+    let region = secret.as_str().split(':').nth(3);
+    let labels = output.version_ids_to_stages.unwrap_or_default();
+    Described {
+        deleted: output.deleted_date.is_some(),
+        owning_service: output.owning_service,
+        managed_type: output.r#type,
+        // Set on replicated secrets only, and then to the region in which they may be changed.
+        replica: output.primary_region.as_deref().is_some_and(|primary| Some(primary) != region),
+        rotation_enabled: output.rotation_enabled,
+        // A version id that is none of ours cannot be this rotation's; it is left out rather than refused.
+        labels: labels.into_iter().filter_map(|(id, labels)| Some((VersionId::parse(&id).ok()?, labels))).collect(),
+        tags: output.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect(),
     }
 }
 

@@ -1,0 +1,129 @@
+//! What holds for one secret: the plugin that serves it, what is generated, where that plugin may connect. Decided from the operator's
+//! configuration, the secret's tags and value, and what is installed; [`crate::rotation`] acts on it, and so does whatever explains it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::candidate::{self, CandidateError, Generated};
+use crate::capability::endpoint::{self, Endpoint};
+use crate::capability::network::Network;
+use crate::config::{Config, SecretRule};
+use crate::error::StepError;
+use crate::event::SecretArn;
+use crate::manifest::{Manifest, PluginName, SecretShape};
+use crate::password::PasswordPolicy;
+use crate::plugin::call::{Call, Handed};
+use crate::plugin::catalogue::{Catalogue, PluginSource};
+use crate::plugin::component_file::ComponentFile;
+use crate::secret::{SecretText, SecretValue};
+use crate::tags::Tags;
+use crate::trust::Trusted;
+
+/// The configuration and the plugins, looked at for one secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'a> {
+    config: &'a Config,
+    source: &'a PluginSource,
+    rule: Option<&'a SecretRule>,
+}
+
+impl<'a> Choice<'a> {
+    /// For the secret with this ARN and these tags.
+    pub fn new(config: &'a Config, source: &'a PluginSource, secret: &SecretArn, tags: &BTreeMap<String, String>) -> Self {
+        Self { config, source, rule: config.rule(secret, tags) }
+    }
+
+    /// The operator's rule for the secret.
+    pub const fn rule(&self) -> Option<&'a SecretRule> {
+        self.rule
+    }
+
+    /// The component that serves the secret, if the operator trusts it.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError::Catalogue`] if none or several do, [`StepError::Untrusted`] if that one may not run.
+    pub fn component(&self, tags: &Tags, value: &SecretValue) -> Result<Trusted, StepError> {
+        let catalogue = match self.source {
+            PluginSource::Only(file) => return Ok(Trusted::by_command_line((**file).clone())),
+            PluginSource::Folder(catalogue) => catalogue,
+        };
+        let file = self.chosen(catalogue, tags, value)?;
+        let trust = &self.config.trust;
+        // Read only where it counts, so that nobody is stopped by a file that nobody asked for.
+        let signature = if trust.keys.is_empty() { None } else { catalogue.signature(&file.manifest().name)? };
+        let pins = self.rule.and_then(|rule| rule.digest.as_ref());
+        Ok(Trusted::judge(file, trust, pins, signature.as_deref())?)
+    }
+
+    /// By the operator's rule, else by the secret's tag, else by the manifest that matches the secret's fields.
+    fn chosen(&self, catalogue: &Catalogue, tags: &Tags, value: &SecretValue) -> Result<ComponentFile, StepError> {
+        let named: Option<&PluginName> = self.rule.and_then(|rule| rule.plugin.as_ref()).or(tags.plugin.as_ref());
+        Ok(match named {
+            Some(name) => catalogue.named(name)?,
+            None => {
+                let none = SecretShape::default();
+                // Compared with the manifests' own texts; not kept.
+                catalogue.matching(&|name| candidate::field(&none, value, name).map(|text| text.expose().to_owned()))?
+            }
+        })
+    }
+
+    /// What is generated and how: operator, then tags, then manifest, then environment, then the defaults.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError::Candidate`] if that does not fit the value.
+    pub fn generation(
+        &self,
+        tags: &Tags,
+        manifest: &Manifest,
+        value: &SecretValue,
+    ) -> Result<(Generated, PasswordPolicy), StepError> {
+        let rule = self.rule.cloned().unwrap_or_default();
+        let named = rule.generated.or_else(|| tags.generated.clone()).unwrap_or_else(|| manifest.secret.generated.clone());
+        let options = rule.password.over(tags.password.clone()).over(manifest.password.clone()).over(self.config.password());
+        let policy = PasswordPolicy::new(&options).map_err(CandidateError::from)?;
+        Ok((Generated::of(value, &named)?, policy))
+    }
+
+    /// Where the plugin may connect with this value.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError::MissingField`] if the value lacks a field, [`StepError::Endpoint`] if an endpoint is not granted.
+    pub fn endpoints(&self, manifest: &Manifest, value: &SecretValue) -> Result<BTreeMap<String, Endpoint>, StepError> {
+        for field in &manifest.secret.required {
+            if candidate::field(&manifest.secret, value, field).is_none() {
+                return Err(StepError::MissingField { plugin: manifest.name.to_string(), field: field.clone() });
+            }
+        }
+        // Host and port leave the secret here: they are where the plugin may connect. Without the manifest's defaults, because what
+        // the manifest says and what the secret says do not count the same there.
+        let none = SecretShape::default();
+        let field = |name: &str| candidate::field(&none, value, name).as_ref().map(SecretText::expose).map(str::to_owned);
+        Ok(endpoint::endpoints(manifest, &field, self.config.endpoints(self.rule))?)
+    }
+
+    /// A call of the plugin with these versions: its endpoints, settings, limits and certificate.
+    ///
+    /// # Errors
+    ///
+    /// As [`Choice::endpoints`], of the pending version.
+    pub fn call(
+        &self,
+        manifest: &Manifest,
+        handed: Handed,
+        network: &Arc<Network>,
+        deadline: Instant,
+    ) -> Result<Call, StepError> {
+        let endpoints = self.endpoints(manifest, &handed.pending)?;
+        let mut settings = manifest.settings.clone();
+        settings.extend(self.rule.map(|rule| rule.settings.clone()).unwrap_or_default());
+        let client_certificate = self.rule.and_then(|rule| network.client_certificate(rule));
+        let (network, limits) = (Arc::clone(network), self.config.limits(self.rule));
+        Ok(Call { handed, endpoints, client_certificate, settings, network, limits, deadline })
+    }
+}
