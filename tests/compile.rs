@@ -56,6 +56,7 @@ async fn code_of_the_confined_compiler_loads_and_runs() {
     let config = Config::from_vars([], Path::new("/nowhere")).unwrap();
     let handed = Handed { pending: SecretValue::text("new"), current: None, previous: None, admin: None };
     let call = Call {
+        refused: windlass::capability::refused_logins::RefusedLogins::at_most(6),
         handed,
         endpoints: BTreeMap::new(),
         client_certificate: None,

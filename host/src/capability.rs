@@ -7,6 +7,7 @@ pub mod endpoint;
 pub mod grant;
 pub mod http;
 pub mod network;
+pub mod refused_logins;
 pub mod tls;
 
 pub(crate) mod log;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::candidate::{self, CandidateError, Generated};
 use crate::capability::endpoint::{self, Endpoint};
 use crate::capability::network::Network;
+use crate::capability::refused_logins::RefusedLogins;
 use crate::config::{Config, SecretRule};
 use crate::error::StepError;
 use crate::event::SecretArn;
@@ -117,6 +118,7 @@ impl<'a> Choice<'a> {
         manifest: &Manifest,
         handed: Handed,
         network: &Arc<Network>,
+        refused: RefusedLogins,
         deadline: Instant,
     ) -> Result<Call, StepError> {
         let endpoints = self.endpoints(manifest, &handed.pending)?;
@@ -124,6 +126,6 @@ impl<'a> Choice<'a> {
         settings.extend(self.rule.map(|rule| rule.settings.clone()).unwrap_or_default());
         let client_certificate = self.rule.and_then(|rule| network.client_certificate(rule));
         let (network, limits) = (Arc::clone(network), self.config.limits(self.rule));
-        Ok(Call { handed, endpoints, client_certificate, settings, network, limits, deadline })
+        Ok(Call { handed, endpoints, client_certificate, settings, network, limits, refused, deadline })
     }
 }

@@ -319,6 +319,10 @@ mod tests {
     )]
     #[case::for_nobody("\n[[secrets]]\nadmin = \"b\"", "the rule at line 2 says of no secret that it is meant")]
     #[case::admin_by_tag("[[secrets]]\ntags = { team = \"a\" }\nadmin = \"b\"", "binds an admin credential without `secret`")]
+    #[case::no_control_by_tag(
+        "[[secrets]]\ntags = { team = \"a\" }\ninsecure_skip_negative_control = true",
+        "skips the negative control without `secret`"
+    )]
     #[case::certificate_by_tag(
         "[[secrets]]\ntags = { team = \"a\" }\nclient_certificate = { certificate_file = \"a.pem\", key_file = \"a.key\" }",
         "shows a client certificate without `secret`"

@@ -4,9 +4,12 @@
 //! shown: names, numbers, and texts that passed the redactor. CloudTrail's RotationFailed event and the function's log carry
 //! [`StepError::error_type`] and the message.
 
+use std::time::Duration;
+
 use crate::candidate::CandidateError;
 use crate::capability::endpoint::EndpointError;
-use crate::event::{EventError, VersionId};
+use crate::event::{EventError, SecretArn, VersionId};
+use crate::failure::table::consequence;
 use crate::failure::{Cause, Effect};
 use crate::password::PasswordError;
 use crate::plugin::call::{CallError, Stop};
@@ -15,6 +18,7 @@ use crate::plugin::compiler::CompileError;
 use crate::plugin::load::LoadError;
 use crate::secrets::{ErrorKind, SecretsError};
 use crate::state::NotRotatable;
+use crate::time_account::TimeAccount;
 use crate::trust::TrustError;
 
 /// Who has to act on a failure.
@@ -154,6 +158,66 @@ pub enum StepError {
         /// What it or its sandbox reported.
         why: CallError,
     },
+    /// The service refuses the new value, and will refuse it again.
+    #[error(
+        "plugin `{plugin}`: {cause} ({effect}): {message}. To do: the service refuses this value, so every attempt with it will fail. \
+         Change the password options (`password` in the rule, or the tags windlass:password_length, windlass:exclude_characters, …), \
+         then start again with another value: `aws secretsmanager update-secret-version-stage --secret-id {secret} --version-stage \
+         AWSPENDING --remove-from-version-id {version}`, then `aws secretsmanager rotate-secret --secret-id {secret}`"
+    )]
+    Rejected {
+        /// The plugin.
+        plugin: String,
+        /// [`Cause::Rejected`].
+        cause: Cause,
+        /// What that did to the service.
+        effect: Effect,
+        /// The plugin's words.
+        message: String,
+        /// The secret's ARN.
+        secret: SecretArn,
+        /// The version that holds the value.
+        version: VersionId,
+    },
+    /// Less time is left than setSecret takes at most.
+    #[error(
+        "plugin `{plugin}` needs up to {seconds} s to change the credential (`budget.set_secret_seconds` in its manifest) and only \
+         {milliseconds} ms are left of the function's time, so nothing was begun. Raise the function's timeout"
+    )]
+    TooLittleTimeToSet {
+        /// The plugin.
+        plugin: String,
+        /// What it needs.
+        seconds: u32,
+        /// What is left.
+        milliseconds: u128,
+    },
+    /// The service has refused as many logins as it may in one step.
+    #[error(
+        "the service refused {refused} logins in this step, and more than {most} (`limits.refused_logins`) might lock the account, so \
+         plugin `{plugin}` was not called again. It last said: {why}{}",
+        to_do(why)
+    )]
+    TooManyRefusedLogins {
+        /// The plugin.
+        plugin: String,
+        /// How many it refused.
+        refused: u32,
+        /// How many it may.
+        most: u32,
+        /// What the plugin said last.
+        why: CallError,
+    },
+    /// An error of time, with an account of where the time went.
+    #[error("{error}. The step took {took:.1} s: {account}", took = took.as_secs_f64())]
+    OutOfTime {
+        /// The error.
+        error: Box<Self>,
+        /// How long the step had taken.
+        took: Duration,
+        /// On what.
+        account: TimeAccount,
+    },
     /// The plugin accepted a credential that cannot be right.
     #[error(
         "plugin `{plugin}` accepted a credential that was corrupted on purpose, so its test proves nothing and the pending value is \
@@ -183,7 +247,7 @@ pub enum StepError {
 
 impl StepError {
     /// The error's name for machines: Lambda's `errorType`.
-    pub const fn error_type(&self) -> &'static str {
+    pub fn error_type(&self) -> &'static str {
         match self {
             Self::Event(_) => "Windlass.InvalidEvent",
             Self::NotRotatable(reason) => match reason {
@@ -224,28 +288,22 @@ impl StepError {
             Self::Endpoint(EndpointError::MissingField { .. } | EndpointError::MalformedField { .. }) => "Windlass.MalformedSecret",
             Self::Endpoint(_) => "Windlass.EndpointDenied",
             Self::TooLittleTime { .. } => "Windlass.TooLittleTime",
-            Self::Plugin { why: CallError::Failure { cause, .. }, .. } => match cause {
-                Cause::Unauthorized => "Windlass.Unauthorized",
-                Cause::Unreachable => "Windlass.Unreachable",
-                Cause::Rejected => "Windlass.Rejected",
-                Cause::RateLimited => "Windlass.RateLimited",
-                Cause::NotYetEffective => "Windlass.NotYetEffective",
-                Cause::Conflict => "Windlass.Conflict",
-                Cause::MalformedSecret => "Windlass.MalformedSecret",
-                Cause::Denied => "Windlass.Denied",
-                Cause::Unsupported => "Windlass.Unsupported",
-                Cause::Internal => "Windlass.PluginInternal",
-            },
+            Self::Plugin { why: CallError::Failure { cause, effect, .. }, .. } | Self::Rejected { cause, effect, .. } => {
+                consequence(*cause, *effect).error_type
+            }
             Self::Plugin { why: CallError::Stopped(Stop::Deadline), .. } => "Windlass.PluginDeadline",
             Self::Plugin { why: CallError::Stopped(_), .. } => "Windlass.PluginStopped",
             Self::TestProvesNothing { .. } => "Windlass.TestProvesNothing",
             Self::ControlInconclusive { .. } => "Windlass.ControlInconclusive",
             Self::CurrentMoved => "Windlass.CurrentMoved",
+            Self::TooLittleTimeToSet { .. } => "Windlass.TooLittleTime",
+            Self::TooManyRefusedLogins { .. } => "Windlass.TooManyRefusedLogins",
+            Self::OutOfTime { error, .. } => error.error_type(),
         }
     }
 
     /// Who has to act.
-    pub const fn blame(&self) -> Blame {
+    pub fn blame(&self) -> Blame {
         match self {
             Self::Event(_)
             | Self::NotRotatable(_)
@@ -259,7 +317,10 @@ impl StepError {
             | Self::MissingField { .. }
             | Self::Endpoint(_)
             | Self::TooLittleTime { .. }
+            | Self::TooLittleTimeToSet { .. }
             | Self::CurrentMoved => Blame::Operator,
+            Self::Rejected { cause, effect, .. } => consequence(*cause, *effect).blame,
+            Self::OutOfTime { error, .. } => error.blame(),
             Self::Candidate(CandidateError::Password(PasswordError::NoRandomness)) => Blame::Host,
             Self::Candidate(_) => Blame::Operator,
             Self::Secrets(error) => match error.kind {
@@ -274,10 +335,12 @@ impl StepError {
                 | ErrorKind::Timeout
                 | ErrorKind::Setup => Blame::Operator,
             },
-            Self::Plugin { why, .. } | Self::ControlInconclusive { why, .. } => match why {
-                CallError::Failure { cause, .. } => cause_row(*cause).0,
-                CallError::Stopped(_) => Blame::Plugin,
-            },
+            Self::Plugin { why, .. } | Self::ControlInconclusive { why, .. } | Self::TooManyRefusedLogins { why, .. } => {
+                match why {
+                    CallError::Failure { cause, effect, .. } => consequence(*cause, *effect).blame,
+                    CallError::Stopped(_) => Blame::Plugin,
+                }
+            }
             Self::Load { source, .. } => match source {
                 LoadError::Engine(_) => Blame::Host,
                 LoadError::Compile(CompileError::Refused { .. } | CompileError::TooLarge) => Blame::Plugin,
@@ -289,7 +352,7 @@ impl StepError {
     }
 
     /// Whether another attempt can help by itself.
-    pub const fn retry(&self) -> Retry {
+    pub fn retry(&self) -> Retry {
         match self {
             Self::Secrets(error) => match error.kind {
                 ErrorKind::Throttled | ErrorKind::Service | ErrorKind::Timeout | ErrorKind::Unreachable | ErrorKind::Exists => {
@@ -302,8 +365,11 @@ impl StepError {
                 | ErrorKind::Limit
                 | ErrorKind::Setup => Retry::AfterChange,
             },
-            Self::Plugin { why: CallError::Failure { cause, .. }, .. }
-            | Self::ControlInconclusive { why: CallError::Failure { cause, .. }, .. } => cause_row(*cause).1,
+            Self::Plugin { why: CallError::Failure { cause, effect, .. }, .. }
+            | Self::ControlInconclusive { why: CallError::Failure { cause, effect, .. }, .. }
+            | Self::TooManyRefusedLogins { why: CallError::Failure { cause, effect, .. }, .. }
+            | Self::Rejected { cause, effect, .. } => consequence(*cause, *effect).retry,
+            Self::OutOfTime { error, .. } => error.retry(),
             Self::Plugin { why: CallError::Stopped(Stop::Deadline), .. } | Self::NoPendingValue { .. } | Self::CurrentMoved => {
                 Retry::Helps
             }
@@ -320,10 +386,43 @@ impl StepError {
             | Self::MissingField { .. }
             | Self::Endpoint(_)
             | Self::TooLittleTime { .. }
+            | Self::TooLittleTimeToSet { .. }
+            | Self::TooManyRefusedLogins { .. }
             | Self::Plugin { .. }
             | Self::TestProvesNothing { .. }
             | Self::ControlInconclusive { .. } => Retry::AfterChange,
         }
+    }
+}
+
+impl StepError {
+    /// The same error with an account of where the time went, if it is about time.
+    #[must_use]
+    pub fn accounted(self, took: Duration, account: &TimeAccount) -> Self {
+        let about_time = match &self {
+            Self::TooLittleTime { .. } | Self::TooLittleTimeToSet { .. } => true,
+            Self::Secrets(error) => error.kind == ErrorKind::Timeout,
+            Self::Plugin { why, .. } | Self::ControlInconclusive { why, .. } => *why == CallError::Stopped(Stop::Deadline),
+            Self::Event(_)
+            | Self::NotRotatable(_)
+            | Self::NoCurrentValue
+            | Self::NoPendingValue { .. }
+            | Self::NoAdminValue { .. }
+            | Self::AdminElsewhere { .. }
+            | Self::Candidate(_)
+            | Self::Tag { .. }
+            | Self::Catalogue(_)
+            | Self::Untrusted(_)
+            | Self::Load { .. }
+            | Self::MissingField { .. }
+            | Self::Endpoint(_)
+            | Self::Rejected { .. }
+            | Self::TooManyRefusedLogins { .. }
+            | Self::OutOfTime { .. }
+            | Self::TestProvesNothing { .. }
+            | Self::CurrentMoved => false,
+        };
+        if about_time { Self::OutOfTime { error: Box::new(self), took, account: account.clone() } } else { self }
     }
 }
 
@@ -344,48 +443,8 @@ impl StepError {
 /// The advice for a plugin's failure, to end its message with. Being stopped says itself what to do.
 fn to_do(why: &CallError) -> String {
     match why {
-        CallError::Failure { cause, effect, .. } => format!(". To do: {}", advice(*cause, *effect)),
+        CallError::Failure { cause, effect, .. } => format!(". To do: {}", consequence(*cause, *effect).advice),
         CallError::Stopped(_) => String::new(),
-    }
-}
-
-/// What follows from a plugin's failure. The rows are also the documentation's table.
-///
-/// Who acts, and whether a retry helps, depends on the cause. The effect does not change that: after any effect the same token is
-/// tried again, and setSecret looks first whether the pending credential works already.
-const fn cause_row(cause: Cause) -> (Blame, Retry) {
-    match cause {
-        Cause::Unauthorized => (Blame::Operator, Retry::AfterChange),
-        Cause::Unreachable => (Blame::Operator, Retry::Helps),
-        Cause::Rejected => (Blame::Operator, Retry::AfterChange),
-        Cause::RateLimited => (Blame::Service, Retry::Helps),
-        Cause::NotYetEffective => (Blame::Service, Retry::Helps),
-        Cause::Conflict => (Blame::Service, Retry::Helps),
-        Cause::MalformedSecret => (Blame::Operator, Retry::AfterChange),
-        Cause::Denied => (Blame::Operator, Retry::AfterChange),
-        Cause::Unsupported => (Blame::Operator, Retry::AfterChange),
-        Cause::Internal => (Blame::Plugin, Retry::AfterChange),
-    }
-}
-
-/// What to do about a plugin's failure, in words for the operator.
-pub const fn advice(cause: Cause, effect: Effect) -> &'static str {
-    match (cause, effect) {
-        (Cause::Unauthorized, _) => {
-            "no stored version of the secret is accepted or has the rights: correct the secret, or bind an admin secret in the configuration"
-        }
-        (Cause::Unreachable, _) => "check the network path from the function to the service: security groups, routes, DNS, TLS",
-        (Cause::Rejected, _) => {
-            "the service refuses the new value: change the password options, remove AWSPENDING from the version and rotate again"
-        }
-        (Cause::RateLimited | Cause::NotYetEffective | Cause::Conflict, _) => "nothing: Secrets Manager repeats the rotation",
-        (Cause::MalformedSecret, _) => "correct the secret's fields",
-        (Cause::Denied, _) => "grant what the plugin asked for in the configuration, or replace the plugin",
-        (Cause::Unsupported, _) => "use a plugin that handles this service",
-        (Cause::Internal, Effect::Unchanged) => "report this to the plugin's author; the service is unchanged",
-        (Cause::Internal, Effect::Changed | Effect::Unknown) => {
-            "report this to the plugin's author; the service may hold the new credential, which is stored as AWSPENDING"
-        }
     }
 }
 
@@ -401,29 +460,6 @@ mod tests {
     use insta::assert_snapshot;
 
     use super::*;
-
-    #[test]
-    fn the_table_of_causes_is_documented_here() {
-        let rows: Vec<String> = Cause::ALL
-            .into_iter()
-            .map(|cause| {
-                let (blame, retry) = cause_row(cause);
-                format!("{cause} | {} | {retry:?} | {}", blame.name(), advice(cause, Effect::Unknown))
-            })
-            .collect();
-        assert_snapshot!(rows.join("\n"), @r"
-unauthorized | operator | AfterChange | no stored version of the secret is accepted or has the rights: correct the secret, or bind an admin secret in the configuration
-unreachable | operator | Helps | check the network path from the function to the service: security groups, routes, DNS, TLS
-rejected | operator | AfterChange | the service refuses the new value: change the password options, remove AWSPENDING from the version and rotate again
-rate-limited | service | Helps | nothing: Secrets Manager repeats the rotation
-not-yet-effective | service | Helps | nothing: Secrets Manager repeats the rotation
-conflict | service | Helps | nothing: Secrets Manager repeats the rotation
-malformed-secret | operator | AfterChange | correct the secret's fields
-denied | operator | AfterChange | grant what the plugin asked for in the configuration, or replace the plugin
-unsupported | operator | AfterChange | use a plugin that handles this service
-internal | plugin | AfterChange | report this to the plugin's author; the service may hold the new credential, which is stored as AWSPENDING
-");
-    }
 
     #[test]
     fn messages_say_what_why_and_what_to_do() {

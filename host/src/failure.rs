@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+pub mod table;
+
 /// Why something did not succeed. The host decides by the cause what happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {

@@ -32,6 +32,8 @@
 //! | Which plugins may run? | [`trust`] decides, [`config::trust`] is the policy, [`plugin::signature`] the evidence |
 //! | What does a plugin say of itself? | [`manifest`], [`plugin::component_file`] |
 //! | Where may a plugin connect? | [`capability::endpoint`], [`capability::grant`], [`capability::address`] |
+//! | Where did the time of a step go? | [`time_account`] |
+//! | How often may a service refuse a login? | [`capability::refused_logins`] |
 //! | How long, how much memory? | [`config::limits`] (values), [`plugin::call`] (use) |
 //! | Where can a secret become text? | search for `expose` |
 //! | What does the log withhold? | [`redact`], [`log`] |
@@ -62,4 +64,5 @@ pub mod secret;
 pub mod secrets;
 pub mod state;
 pub mod tags;
+pub mod time_account;
 pub mod trust;

@@ -42,6 +42,18 @@ pub struct Manifest {
     /// Defaults of the settings that an operator may change.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
+    /// How much time the plugin needs.
+    #[serde(default)]
+    pub budget: Budget,
+}
+
+/// How much time a plugin needs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// How long set-secret takes at most, in seconds from 1 to 890. It is not begun when less is left of the function's time: a change
+    /// that is cut off in the middle leaves more to find out for the next attempt. Without it, one second has to be left.
+    pub set_secret_seconds: Option<u32>,
 }
 
 /// The fields of a secret's top-level JSON object.
@@ -226,6 +238,9 @@ pub enum ManifestError {
     /// The version is empty or has characters that do not belong there.
     #[error("a plugin's version has 1 to 64 letters, digits, dots, plus signs and hyphens")]
     Version,
+    /// The time that the plugin says it needs cannot be.
+    #[error("`budget.set_secret_seconds` is {0}: write a number of seconds from 1 to 890")]
+    Budget(u32),
     /// A field is generated and says who or where, so that every rotation would change the identity.
     #[error(
         "the field `{field}` is both generated and part of `{of}`: a rotation must not change who or where the credential is for"
@@ -252,6 +267,10 @@ impl Manifest {
         let plain = manifest.version.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte));
         if !plain || manifest.version.is_empty() || manifest.version.len() > 64 {
             return Err(ManifestError::Version);
+        }
+        // No call may take longer: the most of `call_seconds`.
+        if let Some(seconds) = manifest.budget.set_secret_seconds.filter(|seconds| !(1..=890).contains(seconds)) {
+            return Err(ManifestError::Budget(seconds));
         }
         for field in &manifest.secret.generated {
             let of = if manifest.endpoint_fields().any(|of| of == field) {

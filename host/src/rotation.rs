@@ -12,6 +12,7 @@ use tracing::{Instrument, error, info, info_span};
 
 use crate::candidate::{self, Generated};
 use crate::capability::network::Network;
+use crate::capability::refused_logins::RefusedLogins;
 use crate::choice::Choice;
 use crate::config::{Config, Limits, SecretRule};
 use crate::error::StepError;
@@ -26,6 +27,7 @@ use crate::secret::SecretValue;
 use crate::secrets::{Moved, SecretsManager, Stored};
 use crate::state::{Described, NotRotatable, State};
 use crate::tags::Tags;
+use crate::time_account::{TimeAccount, spend};
 use crate::trust::Trusted;
 
 /// Runs the steps of rotations. Holds what outlives a step: clients, configuration and compiled plugins, never a secret.
@@ -46,6 +48,8 @@ pub struct StepReport {
     pub outcome: StepOutcome,
     /// The plugin that served the secret, if one was needed.
     pub plugin: Option<PluginUsed>,
+    /// What became of the negative control, in testSecret.
+    pub control: Option<Control>,
     /// Time in plugin calls, negative control included.
     pub plugin_time: Duration,
     /// Time in everything else.
@@ -82,6 +86,25 @@ impl StepOutcome {
             Self::Unchanged => "unchanged",
             Self::Accepted => "accepted",
             Self::Promoted => "promoted",
+        }
+    }
+}
+
+/// What became of the negative control of testSecret: the same test with a corrupted credential, which has to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// The service refused the corrupted credential.
+    Refused,
+    /// The operator has it skipped for this secret, whose service locks accounts.
+    Skipped,
+}
+
+impl Control {
+    /// The word in logs and JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -134,21 +157,26 @@ impl Rotator {
     async fn step(&self, event: &RotationEvent, deadline: Instant) -> Result<StepReport, StepError> {
         let begin = Instant::now();
         let mut used = Used::default();
-        let outcome = self.outcome(event, deadline, &mut used).await;
+        let account = TimeAccount::default();
+        let outcome = account.keep(self.outcome(event, deadline, &mut used)).await;
+        let outcome = outcome.map_err(|error| error.accounted(begin.elapsed(), &account));
         let host_time = begin.elapsed().saturating_sub(used.plugin_time);
         let outcome = outcome.inspect_err(|error| log_failure(error, &used, host_time))?;
-        let Used { plugin, plugin_time } = used;
+        let refused_logins = used.refused_logins();
+        let Used { plugin, plugin_time, control, .. } = used;
         info!(
             outcome = outcome.name(),
             plugin = plugin.as_ref().map(|plugin| plugin.name.as_str()),
             plugin_version = plugin.as_ref().map(|plugin| plugin.version.as_str()),
             digest = plugin.as_ref().map(|plugin| plugin.digest.as_str()),
             trusted_by = plugin.as_ref().map(|plugin| plugin.trusted_by.as_str()),
+            negative_control = control.map(Control::name),
+            refused_logins,
             host_us = host_time.as_micros() as u64,
             plugin_us = plugin_time.as_micros() as u64,
             "step done"
         );
-        Ok(StepReport { step: event.step, outcome, plugin, plugin_time, host_time })
+        Ok(StepReport { step: event.step, outcome, plugin, control, plugin_time, host_time })
     }
 
     async fn outcome(&self, event: &RotationEvent, deadline: Instant, used: &mut Used) -> Result<StepOutcome, StepError> {
@@ -189,6 +217,8 @@ fn log_failure(error: &StepError, used: &Used, host_time: Duration) {
         plugin_version = plugin.map(|plugin| plugin.version.as_str()),
         digest = plugin.map(|plugin| plugin.digest.as_str()),
         trusted_by = plugin.map(|plugin| plugin.trusted_by.as_str()),
+        negative_control = used.control.map(Control::name),
+        refused_logins = used.refused_logins(),
         host_us = host_time.as_micros() as u64,
         plugin_us = used.plugin_time.as_micros() as u64,
         error = error.message(),
@@ -201,6 +231,14 @@ fn log_failure(error: &StepError, used: &Used, host_time: Duration) {
 struct Used {
     plugin: Option<PluginUsed>,
     plugin_time: Duration,
+    control: Option<Control>,
+    refused: Option<RefusedLogins>,
+}
+
+impl Used {
+    fn refused_logins(&self) -> Option<u32> {
+        self.refused.as_ref().map(RefusedLogins::count)
+    }
 }
 
 /// A step under way.
@@ -259,6 +297,7 @@ impl Run<'_> {
         let previous = self.previous(file.manifest(), &generated, &current).await?;
         let admin = self.admin(file.manifest(), &current).await?;
         let plugin = self.load(file).await?;
+        self.time_to_set(plugin.manifest())?;
         let mut pause = Self::FIRST_PAUSE;
         loop {
             let (current, previous, admin) = (Some(current.clone()), previous.clone(), admin.clone());
@@ -269,7 +308,7 @@ impl Run<'_> {
             match outcome {
                 Ok(Outcome::Changed) => return Ok(StepOutcome::Changed),
                 Ok(Outcome::Unchanged) => return Ok(StepOutcome::Unchanged),
-                Err(why) if !self.later(&why, &mut pause).await => return Err(plugin_error(&plugin, why)),
+                Err(why) if !self.later(&why, &mut pause).await => return Err(self.plugin_error(&plugin, why)),
                 Err(_) => {}
             }
         }
@@ -277,12 +316,19 @@ impl Run<'_> {
 
     async fn test(&mut self) -> Result<StepOutcome, StepError> {
         let Tested { plugin, pending, generated, policy } = self.tested().await?;
+        if self.rule().is_some_and(|rule| rule.insecure_skip_negative_control) {
+            self.used.control = Some(Control::Skipped);
+            return Ok(StepOutcome::Accepted);
+        }
         // The negative control: a test that accepts this one proves nothing.
         let corrupted = generated.corrupt(&pending, &policy)?;
         let name = || plugin.manifest().name.to_string();
         match self.test_secret(&plugin, &corrupted).await? {
             Ok(()) => Err(StepError::TestProvesNothing { plugin: name() }),
-            Err(CallError::Failure { cause: Cause::Unauthorized, .. }) => Ok(StepOutcome::Accepted),
+            Err(CallError::Failure { cause: Cause::Unauthorized, .. }) => {
+                self.used.control = Some(Control::Refused);
+                Ok(StepOutcome::Accepted)
+            }
             Err(why) => Err(StepError::ControlInconclusive { plugin: name(), why }),
         }
     }
@@ -329,8 +375,19 @@ impl Run<'_> {
         let plugin = self.load(file).await?;
         match self.test_secret(&plugin, &pending).await? {
             Ok(()) => Ok(Tested { plugin, pending, generated, policy }),
-            Err(why) => Err(plugin_error(&plugin, why)),
+            Err(why) => Err(self.plugin_error(&plugin, why)),
         }
+    }
+
+    /// Refuses to begin a change that the time left is too short for.
+    fn time_to_set(&self, manifest: &Manifest) -> Result<(), StepError> {
+        let Some(seconds) = manifest.budget.set_secret_seconds else { return Ok(()) };
+        let left = self.time_left();
+        if left < Duration::from_secs(seconds.into()) {
+            let plugin = manifest.name.to_string();
+            return Err(StepError::TooLittleTimeToSet { plugin, seconds, milliseconds: left.as_millis() });
+        }
+        Ok(())
     }
 
     /// Tests one value, again and again while the service says that it needs time.
@@ -356,7 +413,10 @@ impl Run<'_> {
     /// must not depend on how soon Secrets Manager repeats a rotation, which is not documented.
     async fn later(&self, why: &CallError, pause: &mut Duration) -> bool {
         let later = matches!(why, CallError::Failure { cause: Cause::NotYetEffective | Cause::RateLimited, .. });
-        if !later || self.time_left() < *pause + Rotator::LEAST_TIME {
+        if !later
+            || self.used.refused.as_ref().is_some_and(RefusedLogins::used_up)
+            || self.time_left() < *pause + Rotator::LEAST_TIME
+        {
             return false;
         }
         sleep(*pause).await;
@@ -415,23 +475,36 @@ impl Run<'_> {
         let (manifest, digest) = (file.manifest(), file.digest().to_string());
         let name = manifest.name.to_string();
         self.used.plugin = Some(PluginUsed { name: name.clone(), version: manifest.version.clone(), digest, trusted_by });
+        let _spending = spend("loading the plugin");
         self.rotator.plugins.load(file, self.deadline).await.map_err(|source| StepError::Load { plugin: name, source })
     }
 
     /// Everything a call needs; refused here if the secret lacks a field, an endpoint is not granted, or time is short.
-    fn call(&self, manifest: &Manifest, handed: Handed) -> Result<Call, StepError> {
+    fn call(&mut self, manifest: &Manifest, handed: Handed) -> Result<Call, StepError> {
         let left = self.time_left();
         if left < Rotator::LEAST_TIME {
             return Err(StepError::TooLittleTime { milliseconds: left.as_millis() });
         }
-        self.choice().call(manifest, handed, &self.rotator.network, self.deadline)
+        let most = self.rotator.config.limits(self.rule()).refused_logins();
+        let refused = self.used.refused.get_or_insert_with(|| RefusedLogins::at_most(most)).clone();
+        self.choice().call(manifest, handed, &self.rotator.network, refused, self.deadline)
     }
 
     fn time_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
-}
 
-fn plugin_error(plugin: &Plugin, why: CallError) -> StepError {
-    StepError::Plugin { plugin: plugin.manifest().name.to_string(), why }
+    fn plugin_error(&self, plugin: &Plugin, why: CallError) -> StepError {
+        let plugin = plugin.manifest().name.to_string();
+        if let Some(refused) = self.used.refused.as_ref().filter(|refused| refused.used_up()) {
+            return StepError::TooManyRefusedLogins { plugin, refused: refused.count(), most: refused.most(), why };
+        }
+        match why {
+            CallError::Failure { cause: cause @ Cause::Rejected, effect, message } => {
+                let (secret, version) = (self.event.secret.clone(), self.event.version.clone());
+                StepError::Rejected { plugin, cause, effect, message, secret, version }
+            }
+            why => StepError::Plugin { plugin, why },
+        }
+    }
 }

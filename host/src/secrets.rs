@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::event::{RotationEvent, RotationToken, SecretArn, VersionId};
 use crate::secret::SecretValue;
 use crate::state::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Described};
+use crate::time_account::spend;
 
 #[cfg(feature = "cli")]
 pub mod examination;
@@ -280,6 +281,7 @@ async fn answer<T, E: ProvideErrorMetadata>(
     token: Option<&str>,
     call: impl Future<Output = Result<T, SdkError<E>>>,
 ) -> Result<T, SecretsError> {
+    let _spending = spend(operation);
     let error = match timeout_at(deadline, call).await {
         Ok(Ok(output)) => return Ok(output),
         Ok(Err(error)) => error,

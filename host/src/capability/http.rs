@@ -23,6 +23,7 @@ use crate::failure::{Cause, Effect};
 use crate::plugin::bindings::windlass::rotation::failures;
 use crate::plugin::bindings::windlass::rotation::http::{Host, Request, Response};
 use crate::plugin::call::CallState;
+use crate::time_account::spend_within;
 
 /// The longest path with its query, in bytes.
 const MAX_PATH: usize = 8 << 10;
@@ -106,7 +107,13 @@ async fn send(network: &mut CallNetwork, request: Request) -> Result<Response, H
     let endpoint = network.endpoint(&name)?.clone();
     let message = message(&endpoint, request, network.limits())?;
     let (stream, _slot) = network.open(&name).await?;
+    let spending = spend_within(format!("waiting for {}", endpoint.address()));
     let answer = exchange(stream, message, network.limits(), network.deadline()).await;
+    drop(spending);
+    // RFC 9110 section 15.5.2: the request lacks valid authentication credentials.
+    if answer.as_ref().is_ok_and(|response| response.status == 401) {
+        network.refused().answer();
+    }
     answer.map_err(|why| HttpError::Broken { address: endpoint.address(), why })
 }
 

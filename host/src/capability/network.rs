@@ -21,9 +21,11 @@ use tokio_rustls::client::TlsStream;
 use crate::capability::address::{AddressPolicy, AddressPolicyError, Forbidden};
 use crate::capability::client_certificate::{ClientCertificate, ClientCertificateError};
 use crate::capability::endpoint::{Address, Endpoint, Tls, ip_address};
+use crate::capability::refused_logins::RefusedLogins;
 use crate::capability::tls::{TlsError, Trust};
 use crate::config::{ClientCertificateFiles, Config, Limits, SecretRule};
 use crate::failure::Cause;
+use crate::time_account::spend_within;
 
 /// What all calls share: whom to trust and where nobody may go.
 pub struct Network {
@@ -190,6 +192,7 @@ impl Network {
         limits: &Limits,
         deadline: Instant,
     ) -> Result<Stream, DialError> {
+        let _spending = spend_within(format!("the TLS handshake with {}", endpoint.address()));
         let handshake = self.trust.handshake(&endpoint.host, stream, certificate);
         match timeout_at(end_of(limits.connect(), deadline), handshake).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
@@ -205,6 +208,7 @@ impl Network {
         let found: Vec<SocketAddr> = if let Some(ip) = ip_address(&endpoint.host) {
             vec![(ip, endpoint.port).into()]
         } else {
+            let _spending = spend_within(format!("resolving {}", endpoint.host));
             #[expect(clippy::disallowed_methods, reason = "the place where names are resolved: what is found is judged below")]
             let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
             match timeout_at(end_of(limits.connect(), deadline), lookup).await {
@@ -250,6 +254,7 @@ async fn connect(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<TcpStream, DialError> {
+    let _spending = spend_within(format!("connecting to {}", endpoint.address()));
     let end = end_of(limits.connect(), deadline);
     let mut why = String::new();
     for (tried, address) in addresses.iter().enumerate() {
@@ -345,6 +350,7 @@ pub struct CallNetwork {
     deadline: Instant,
     slots: Arc<Semaphore>,
     opened: usize,
+    refused: RefusedLogins,
 }
 
 /// A place among the connections that a call may have open at once. Dropping it frees the place.
@@ -375,6 +381,15 @@ pub enum OpenError {
         /// How many it may open.
         most: usize,
     },
+    /// The service has refused too many logins.
+    #[error(
+        "the service has refused {most} logins in this step, which is the most that it may (`limits.refused_logins`): it might lock the \
+         account"
+    )]
+    TooManyRefusedLogins {
+        /// How many it may refuse.
+        most: u32,
+    },
     /// It was granted, but did not come about.
     #[error(transparent)]
     Dial(#[from] DialError),
@@ -384,7 +399,9 @@ impl OpenError {
     /// What the guest is told.
     pub const fn cause(&self) -> Cause {
         match self {
-            Self::NotGranted { .. } | Self::TooManyOpen { .. } | Self::TooManyOpened { .. } => Cause::Denied,
+            Self::NotGranted { .. } | Self::TooManyOpen { .. } | Self::TooManyOpened { .. } | Self::TooManyRefusedLogins { .. } => {
+                Cause::Denied
+            }
             Self::Dial(dial) => match dial {
                 DialError::Forbidden { .. } | DialError::OutsideGrant { .. } => Cause::Denied,
                 DialError::Unreachable { .. } => Cause::Unreachable,
@@ -397,7 +414,13 @@ impl CallNetwork {
     /// The view of one call, which ends at `deadline`.
     pub fn new(network: Arc<Network>, endpoints: BTreeMap<String, Endpoint>, limits: Limits, deadline: Instant) -> Self {
         let slots = Arc::new(Semaphore::new(limits.open_connections()));
-        Self { network, endpoints, certificate: None, limits, deadline, slots, opened: 0 }
+        let refused = RefusedLogins::at_most(limits.refused_logins());
+        Self { network, endpoints, certificate: None, limits, deadline, slots, opened: 0, refused }
+    }
+
+    /// The same view, counting refused logins together with other calls of the step.
+    pub fn counting(self, refused: RefusedLogins) -> Self {
+        Self { refused, ..self }
     }
 
     /// The same view, showing this certificate to services that ask for one.
@@ -428,10 +451,18 @@ impl CallNetwork {
         if self.opened >= opened {
             return Err(OpenError::TooManyOpened { most: opened });
         }
+        if self.refused.used_up() {
+            return Err(OpenError::TooManyRefusedLogins { most: self.refused.most() });
+        }
         let slot = Arc::clone(&self.slots).try_acquire_owned().map_err(|_| OpenError::TooManyOpen { most: open })?;
         self.opened += 1;
         let stream = self.network.dial(&endpoint, self.certificate.as_deref(), &self.limits, self.deadline).await?;
         Ok((stream, Slot(slot)))
+    }
+
+    /// What counts the logins that the service refuses.
+    pub(crate) const fn refused(&self) -> &RefusedLogins {
+        &self.refused
     }
 
     /// What dials for this call.

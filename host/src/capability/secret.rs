@@ -57,6 +57,10 @@ impl Host for CallState {
     fn setting(&mut self, name: String) -> Option<String> {
         self.secrets.setting(&name)
     }
+
+    fn refused(&mut self, _of: Version) {
+        self.network.refused().report();
+    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,7 @@ const fn label(part: Part) -> &'static str {
         Part::Identity => "field that says who and where",
         Part::Default => "default of the field",
         Part::Match => "is recognised without a tag by",
+        Part::Budget => "time to set",
         Part::Overlap => "old and new credential",
         Part::Password => "option for new values",
         Part::Setting => "default of the setting",

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::candidate::WHOLE;
 use crate::cli::ability::Ability;
 use crate::cli::inspect::{encryption, generated_fields};
-use crate::manifest::{EndpointTemplate, Manifest, SecretShape, TlsExpectation, default_tls_field};
+use crate::manifest::{Budget, EndpointTemplate, Manifest, SecretShape, TlsExpectation, default_tls_field};
 use crate::password::PasswordOptions;
 use crate::plugin::component_file::ComponentFile;
 
@@ -68,6 +68,8 @@ pub enum Part {
     Match,
     /// Whether old and new credential are valid together.
     Overlap,
+    /// How long set-secret may take.
+    Budget,
     /// An option for generated values.
     Password,
     /// The default of a setting.
@@ -123,7 +125,7 @@ fn of_abilities(old: &[String], new: &[String]) -> Vec<Change> {
 /// What the manifests say.
 fn of_manifests(old: &Manifest, new: &Manifest) -> Vec<Change> {
     // Taken apart, so that whoever adds a key to the manifest has to say here what it means for a swap.
-    let Manifest { name, version, description, overlap, secret: _, password, endpoints, settings } = new;
+    let Manifest { name, version, description, overlap, secret: _, password, endpoints, settings, budget } = new;
     let because = |change: Option<Change>, more| change.map(|change| Change { more: vec![more], ..change });
     let mut changes = Vec::new();
     changes.extend(because(
@@ -142,6 +144,8 @@ fn of_manifests(old: &Manifest, new: &Manifest) -> Vec<Change> {
             "clients with the old credential fail from setSecret until they read the new one"
         },
     ));
+    let seconds = |budget: &Budget| budget.set_secret_seconds.map(|seconds| format!("{seconds} s"));
+    changes.extend(changed(Part::Budget, "", seconds(&old.budget), seconds(budget), Vec::new()));
     let (before, after) = (effective(&old.endpoints), effective(endpoints));
     changes.extend(entries(Part::Endpoint, &before, &after, in_words, |_, before, after| match (before, after) {
         (Some(before), Some(after)) => widened(before, after),

@@ -71,6 +71,8 @@ struct Facts<'a> {
     contract: &'a str,
     toolchain: Producers,
     overlap: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set_secret_seconds: Option<u32>,
     required: &'a [String],
     generated: &'a [String],
     identity: Vec<&'a str>,
@@ -143,6 +145,7 @@ fn facts(component: &ComponentFile) -> Facts<'_> {
         contract: component.contract(),
         toolchain: component.producers(),
         overlap: manifest.overlap,
+        set_secret_seconds: manifest.budget.set_secret_seconds,
         required: &manifest.secret.required,
         generated: &manifest.secret.generated,
         identity: manifest.identity_fields(&generated_fields(manifest)).into_iter().collect(),
@@ -261,6 +264,9 @@ fn secret(manifest: &Manifest) -> Vec<String> {
     } else {
         "the old credential stops working when the new one starts".to_owned()
     });
+    if let Some(seconds) = manifest.budget.set_secret_seconds {
+        facts.push(format!("changing the credential takes at most {seconds} s; it is not begun when less time is left"));
+    }
     facts
 }
 

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::rotation::{StepOutcome, StepReport};
+use crate::rotation::{Control, StepOutcome, StepReport};
 
 /// A step in JSON. Times are whole microseconds.
 #[derive(Serialize)]
 pub(super) struct StepJson {
     step: &'static str,
     outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    negative_control: Option<&'static str>,
     host_us: u128,
     plugin_us: u128,
 }
@@ -20,6 +22,7 @@ impl From<&StepReport> for StepJson {
         Self {
             step: report.step.name(),
             outcome: report.outcome.name(),
+            negative_control: report.control.map(Control::name),
             host_us: report.host_time.as_micros(),
             plugin_us: report.plugin_time.as_micros(),
         }
@@ -35,12 +38,15 @@ pub(super) fn line(report: &StepReport) -> String {
         report.outcome.name(),
         milliseconds(report.host_time),
         milliseconds(report.plugin_time),
-        meaning(report.outcome)
+        meaning(report.outcome, report.control)
     )
 }
 
-const fn meaning(outcome: StepOutcome) -> &'static str {
+const fn meaning(outcome: StepOutcome, control: Option<Control>) -> &'static str {
     match outcome {
+        StepOutcome::Accepted if matches!(control, Some(Control::Skipped)) => {
+            "the new credential logs in; a corrupted copy was not tried"
+        }
         StepOutcome::AlreadyCurrent => "nothing left to do",
         StepOutcome::Created => "a new value is stored as AWSPENDING",
         StepOutcome::AlreadyCreated => "the value of an earlier run is used",
@@ -64,9 +70,12 @@ mod tests {
             step: Step::Test,
             outcome: StepOutcome::Accepted,
             plugin: None,
+            control: Some(Control::Refused),
             plugin_time: Duration::from_micros(1234),
             host_time: Duration::from_micros(15_678),
         };
         assert_snapshot!(line(&report), @r"  testSecret    accepted         host   15.7 ms  plugin    1.2 ms   the new credential logs in, a corrupted copy does not");
+        let skipped = StepReport { control: Some(Control::Skipped), ..report };
+        assert_snapshot!(line(&skipped), @r"  testSecret    accepted         host   15.7 ms  plugin    1.2 ms   the new credential logs in; a corrupted copy was not tried");
     }
 }

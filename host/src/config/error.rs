@@ -77,6 +77,12 @@ pub enum RuleError {
          well"
     )]
     CertificateByTag,
+    /// The negative control is left out for secrets that anybody may make.
+    #[error(
+        "skips the negative control without `secret`: whoever may tag a secret would choose that a plugin's test is not tested. Name \
+         the secrets as well"
+    )]
+    NoControlByTag,
     /// Its password options are impossible.
     #[error("has password options that cannot be met: {0}")]
     Password(#[from] PasswordError),

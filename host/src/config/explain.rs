@@ -88,6 +88,8 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     say("endpoints".to_owned(), endpoints, origin, unless);
     let certificate = of_rule.client_certificate.as_ref().map(|files| files.certificate_file.display().to_string());
     say("client_certificate".to_owned(), certificate, by_rule(of_rule.client_certificate.is_some()), None);
+    let skips = of_rule.insecure_skip_negative_control;
+    say("insecure_skip_negative_control".to_owned(), Some(skips.to_string()), by_rule(skips), None);
     let generated = of_rule.generated.as_ref().map(|names| names.join(", "));
     let unless = generated.is_none().then_some("the secret's tag windlass:generated, else the plugin's manifest, else `password`");
     say("generated".to_owned(), generated, by_rule(of_rule.generated.is_some()), unless);

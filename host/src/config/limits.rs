@@ -52,6 +52,8 @@ pub enum Limit {
     Memories,
     /// See [`Limits::tables`].
     Tables,
+    /// See [`Limits::refused_logins`].
+    RefusedLogins,
 }
 
 impl Limit {
@@ -81,7 +83,7 @@ pub struct Row {
 }
 
 /// Every limit, in the order of [`Limit`].
-pub const TABLE: &[Row; 17] = &[
+pub const TABLE: &[Row; 18] = &[
     Row {
         limit: Limit::Call,
         key: "call_seconds",
@@ -240,6 +242,17 @@ pub const TABLE: &[Row; 17] = &[
         most: 1_024,
         reason: "tables of functions of a component; linked modules have one each. The call ends",
     },
+    Row {
+        limit: Limit::RefusedLogins,
+        key: "refused_logins",
+        unit: "logins",
+        default: 6,
+        least: 2,
+        most: 64,
+        reason: "that the service refuses in one step, all its calls and the negative control together: services lock accounts that are \
+                 tried too often. A rotation causes one in setSecret and one in testSecret. Further connections are denied, and the \
+                 step fails",
+    },
 ];
 
 impl Limits {
@@ -324,6 +337,12 @@ impl Limits {
     /// The most linear memories of a component.
     pub const fn memories(&self) -> usize {
         self.size(Limit::Memories, 1)
+    }
+
+    /// The most logins that a service may refuse in one step.
+    pub const fn refused_logins(&self) -> u32 {
+        // At most 64, as the table says.
+        self.get(Limit::RefusedLogins) as u32
     }
 
     /// The most tables of a component.

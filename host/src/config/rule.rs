@@ -40,6 +40,10 @@ pub struct SecretRule {
     /// What the host proves itself with to this secret's endpoints, if their service demands a certificate of its clients.
     /// Endpoints of other secrets never see it. Default none.
     pub client_certificate: Option<ClientCertificateFiles>,
+    /// Whether testSecret leaves the negative control out, for a service that locks accounts after one wrong password. Then nobody
+    /// finds out a plugin whose test accepts anything. Default false; only in a rule with `secret`.
+    #[serde(default)]
+    pub insecure_skip_negative_control: bool,
     /// Values for the plugin's settings.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
@@ -72,6 +76,9 @@ impl SecretRule {
             }
             if self.client_certificate.is_some() {
                 return Err(RuleError::CertificateByTag);
+            }
+            if self.insecure_skip_negative_control {
+                return Err(RuleError::NoControlByTag);
             }
         }
         PasswordPolicy::new(&self.password.clone().over(password.clone()))?;

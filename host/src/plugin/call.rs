@@ -15,6 +15,7 @@ use crate::capability::client_certificate::ClientCertificate;
 use crate::capability::endpoint::Endpoint;
 use crate::capability::log::{GuestLog, MAX_LINE_BYTES};
 use crate::capability::network::{CallNetwork, Network};
+use crate::capability::refused_logins::RefusedLogins;
 use crate::capability::secret::CallSecrets;
 use crate::config::limits::{Limit, Limits};
 use crate::failure::{Cause, Effect};
@@ -25,6 +26,7 @@ use crate::plugin::load::Plugin;
 use crate::plugin::wasi::{self, Captured};
 use crate::redact::Redactor;
 use crate::secret::SecretValue;
+use crate::time_account::spend;
 
 /// The longest message of a failure, in bytes; the rest is cut.
 pub const MAX_MESSAGE_BYTES: usize = 2_048;
@@ -56,6 +58,8 @@ pub struct Call {
     pub network: Arc<Network>,
     /// Bounds of the call.
     pub limits: Limits,
+    /// The logins that the service has refused in this step.
+    pub refused: RefusedLogins,
     /// When the call ends at the latest.
     pub deadline: Instant,
 }
@@ -166,7 +170,10 @@ impl Plugin {
     ///
     /// [`CallError::Failure`] is the plugin's word, [`CallError::Stopped`] the host's.
     pub async fn set_secret(&self, call: Call) -> Result<Outcome, CallError> {
-        match self.call::<rotator::Outcome>(&self.set_secret, call).await? {
+        match {
+            let _spending = spend("set-secret");
+            self.call::<rotator::Outcome>(&self.set_secret, call).await?
+        } {
             rotator::Outcome::Changed => Ok(Outcome::Changed),
             rotator::Outcome::Unchanged => Ok(Outcome::Unchanged),
         }
@@ -181,12 +188,30 @@ impl Plugin {
     pub async fn test_secret(&self, mut call: Call) -> Result<(), CallError> {
         let Handed { pending, current: _, previous: _, admin: _ } = call.handed;
         call.handed = Handed { pending, current: None, previous: None, admin: None };
-        match self.call::<rotator::Verdict>(&self.test_secret, call).await? {
+        match {
+            let _spending = spend("test-secret");
+            self.call::<rotator::Verdict>(&self.test_secret, call).await?
+        } {
             rotator::Verdict::Accepted => Ok(()),
         }
     }
 
     async fn call<T>(&self, step: &ComponentExportIndex, call: Call) -> Result<T, CallError>
+    where
+        T: ComponentType + Lift + Send + Sync + 'static,
+    {
+        let refused = call.refused.clone();
+        let result = self.run(step, call).await;
+        let cause = match &result {
+            Err(CallError::Failure { cause, .. }) => Some(*cause),
+            Ok(_) | Err(CallError::Stopped(_)) => None,
+        };
+        // Whoever says that the change is not effective yet has tried.
+        refused.end_call(matches!(cause, Some(Cause::Unauthorized | Cause::NotYetEffective)));
+        result
+    }
+
+    async fn run<T>(&self, step: &ComponentExportIndex, call: Call) -> Result<T, CallError>
     where
         T: ComponentType + Lift + Send + Sync + 'static,
     {
@@ -206,7 +231,9 @@ impl Plugin {
         table.set_max_capacity(limits.resources());
         let state = CallState {
             table,
-            network: CallNetwork::new(call.network, call.endpoints, limits.clone(), until).presenting(call.client_certificate),
+            network: CallNetwork::new(call.network, call.endpoints, limits.clone(), until)
+                .presenting(call.client_certificate)
+                .counting(call.refused),
             secrets: CallSecrets {
                 pending,
                 current,

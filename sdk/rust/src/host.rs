@@ -3,7 +3,7 @@
 #[cfg(target_arch = "wasm32")]
 mod component;
 #[cfg(target_arch = "wasm32")]
-pub(crate) use component::{Stream, bytes, field, log, random, send, setting, text};
+pub(crate) use component::{Stream, bytes, field, log, random, refused, send, setting, text};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::testing::stage::{Stream, bytes, field, log, random, send, setting, text};
+pub(crate) use crate::testing::stage::{Stream, bytes, field, log, random, refused, send, setting, text};

@@ -1,17 +1,17 @@
 //! The order in which credentials are tried, for every [`Service`].
 
-use crate::{Cause, Credential, Effect, Failure, Outcome, Service, Versions};
+use crate::{Cause, Credential, Effect, Failure, Outcome, Service, Versions, host};
 
 pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure> {
     let mut refusals = String::new();
-    match S::login(&versions.pending) {
+    match login::<S>(&versions.pending) {
         Ok(session) => return settle::<S>(session, versions).map(|()| Outcome::Unchanged),
         Err(refused) if refused.cause() == Cause::Unauthorized => note(&mut refusals, &versions.pending, &refused),
         // Nothing was sent but a login, so nothing changed, whatever became of the connection.
         Err(failure) => return Err(failure.unchanged()),
     }
     for credential in [Some(&versions.current), versions.previous.as_ref(), versions.admin.as_ref()].into_iter().flatten() {
-        let mut session = match S::login(credential) {
+        let mut session = match login::<S>(credential) {
             Ok(session) => session,
             Err(refused) if refused.cause() == Cause::Unauthorized => {
                 note(&mut refusals, credential, &refused);
@@ -29,15 +29,24 @@ pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure>
         }
     }
     // What was refused just now may have been replaced just now, by another run of this step.
-    match S::login(&versions.pending) {
+    match login::<S>(&versions.pending) {
         Ok(session) => settle::<S>(session, versions).map(|()| Outcome::Unchanged),
         Err(_) => Err(Failure::unauthorized(["no stored credential can make the change: ", &refusals].concat())),
     }
 }
 
+/// Logs in, and tells the host if the service refuses.
+pub(crate) fn login<S: Service>(credential: &Credential) -> Result<S::Session, Failure> {
+    S::login(credential).inspect_err(|failure| {
+        if failure.cause() == Cause::Unauthorized {
+            host::refused(credential.role());
+        }
+    })
+}
+
 /// The change happened, or nobody knows: the pending credential decides.
 fn look_again<S: Service>(changed: Result<(), Failure>, versions: &Versions) -> Result<Outcome, Failure> {
-    match (S::login(&versions.pending), changed) {
+    match (login::<S>(&versions.pending), changed) {
         (Ok(session), _) => settle::<S>(session, versions).map(|()| Outcome::Changed).map_err(Failure::changed),
         (Err(_), Err(failure)) => Err(failure),
         (Err(refused), Ok(())) if refused.cause() == Cause::Unauthorized => Err(Failure::not_yet_effective(
@@ -51,7 +60,7 @@ fn settle<S: Service>(mut session: S::Session, versions: &Versions) -> Result<()
     match (S::settle(&mut session, versions), &versions.admin) {
         (Err(refused), Some(admin)) if refused.cause() == Cause::Unauthorized => {
             drop(session);
-            S::settle(&mut S::login(admin)?, versions)
+            S::settle(&mut login::<S>(admin)?, versions)
         }
         (result, _) => result,
     }

@@ -72,7 +72,7 @@ impl<T: Service> Steps for T {
     }
 
     fn test_secret(pending: &Credential) -> Result<(), Failure> {
-        T::login(pending).map(drop).map_err(Failure::unchanged)
+        crate::ladder::login::<T>(pending).map(drop).map_err(Failure::unchanged)
     }
 }
 

@@ -42,6 +42,7 @@ pub struct Scene {
     addresses: BTreeMap<String, SocketAddr>,
     services: BTreeMap<String, Rc<RefCell<HttpService>>>,
     lines: Vec<(Level, String)>,
+    refused: Vec<Role>,
 }
 
 type HttpService = dyn FnMut(&Request) -> Response;
@@ -150,6 +151,11 @@ impl Scene {
         self.lines.iter().map(|(_, line)| line.as_str())
     }
 
+    /// The versions with which a login was refused so far, each as often as it was. The host bounds them.
+    pub fn refused(&self) -> &[Role] {
+        &self.refused
+    }
+
     fn run<T>(&mut self, code: impl FnOnce() -> T) -> T {
         STAGE.set(Some(std::mem::take(self)));
         let result = code();
@@ -189,6 +195,10 @@ pub(crate) mod stage {
 
     pub(crate) fn setting(name: &str) -> Option<String> {
         look(|scene| scene.settings.get(name).cloned())
+    }
+
+    pub(crate) fn refused(of: Role) {
+        look(|scene| scene.refused.push(of));
     }
 
     pub(crate) fn log(level: Level, line: &str) {

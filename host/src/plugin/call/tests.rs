@@ -118,6 +118,7 @@ async fn loaded(file: ComponentFile) -> Arc<Plugin> {
 fn call() -> Call {
     let secret = |which: &str| SecretValue::text(format!(r#"{{"password":"{CANARY}-{which}"}}"#));
     Call {
+        refused: RefusedLogins::at_most(6),
         handed: Handed {
             pending: secret("pending"),
             current: Some(secret("current")),

@@ -30,6 +30,10 @@ pub(crate) fn setting(name: &str) -> Option<String> {
     contract::secret::setting(name)
 }
 
+pub(crate) fn refused(of: Role) {
+    contract::secret::refused(version(of));
+}
+
 pub(crate) fn log(level: Level, line: &str) {
     contract::log::write(level, line);
 }

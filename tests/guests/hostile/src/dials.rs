@@ -30,6 +30,13 @@ pub fn requests() -> Result<(), Failure> {
     http::get(&endpoint(), "/").send().map(drop)
 }
 
+/// Sends a request again and again, until the host refuses.
+pub fn requests_again_and_again() -> Result<(), Failure> {
+    loop {
+        requests()?;
+    }
+}
+
 /// Says hello and reads whatever comes, until the service closes.
 pub fn reads_without_end() -> Result<(), Failure> {
     let mut connection = connection::open(&endpoint())?;

@@ -1,7 +1,7 @@
 //! Requests that mean two things, and a test that is none.
 
 use windlass_sdk::bindings::windlass::rotation::secret::{self, Version};
-use windlass_sdk::{Failure, http};
+use windlass_sdk::{Cause, Credential, Effect, Failure, http, setting};
 
 /// A header whose value begins another header.
 pub fn injects_a_header() -> Result<(), Failure> {
@@ -26,4 +26,27 @@ pub fn reads_other_versions() -> Result<(), Failure> {
     } else {
         Err(Failure::internal(format!("readable: {}", names.join(", "))))
     }
+}
+
+/// Fails with the cause and effect of its settings, whatever happened. It has talked to nobody.
+pub fn fails(pending: &Credential) -> Result<(), Failure> {
+    let cause = match setting("cause").as_deref() {
+        Some("unauthorized") => Cause::Unauthorized,
+        Some("unreachable") => Cause::Unreachable,
+        Some("rejected") => Cause::Rejected,
+        Some("rate-limited") => Cause::RateLimited,
+        Some("not-yet-effective") => Cause::NotYetEffective,
+        Some("conflict") => Cause::Conflict,
+        Some("malformed-secret") => Cause::MalformedSecret,
+        Some("denied") => Cause::Denied,
+        Some("unsupported") => Cause::Unsupported,
+        Some(_) | None => Cause::Internal,
+    };
+    let effect = match setting("effect").as_deref() {
+        Some("unchanged") => Effect::Unchanged,
+        Some("changed") => Effect::Changed,
+        Some(_) | None => Effect::Unknown,
+    };
+    let password = pending.required("password")?;
+    Err(Failure::new(cause, effect, ["this guest fails, and would tell ", password.expose()].concat()))
 }
