@@ -112,13 +112,7 @@ impl<'a> Choice<'a> {
     /// # Errors
     ///
     /// As [`Choice::endpoints`], of the pending version.
-    pub fn call(
-        &self,
-        manifest: &Manifest,
-        handed: Handed,
-        network: &Arc<Network>,
-        deadline: Instant,
-    ) -> Result<Call, StepError> {
+    pub fn call(&self, manifest: &Manifest, handed: Handed, network: &Arc<Network>, deadline: Instant) -> Result<Call, StepError> {
         let endpoints = self.endpoints(manifest, &handed.pending)?;
         let mut settings = manifest.settings.clone();
         settings.extend(self.rule.map(|rule| rule.settings.clone()).unwrap_or_default());
