@@ -9,6 +9,7 @@ mod scene;
 use rstest::rstest;
 use scene::Scene;
 use serde_json::{Value, json};
+use support::built;
 use support::canary::Canary;
 
 /// The names of the findings, the most urgent first.
@@ -36,7 +37,8 @@ fn a_rotated_secret_is_healthy_and_its_current_version_opens_the_service() {
     assert_eq!(report["plugin"]["name"], "redis");
     assert_eq!(report["plugin"]["endpoints"], json!([format!("127.0.0.1:{}", scene.redis.port)]));
     assert_eq!(version(&report, "AWSCURRENT")["opens"], true);
-    assert_eq!(version(&report, "AWSPREVIOUS")["opens"], false);
+    let previous = scene.password("app", "AWSPREVIOUS");
+    assert_eq!(version(&report, "AWSPREVIOUS")["opens"], scene.redis.accepts("app", previous.value()));
     // The same in words, with the endpoint where the AWS CLI finds it too.
     let finished = scene.quiet(scene.command("app", &[]).run().succeeded());
     assert!(finished.stdout.contains("\nNothing is wrong.\n") && finished.stdout.contains("--probe asks it"), "{finished:?}");
@@ -105,9 +107,9 @@ fn an_endpoint_that_the_operator_does_not_grant_is_named_with_what_would_grant_i
     scene.create("app", &Canary::new(), "redis");
     scene.rotation_fails("app");
     let report = scene.doctor("app", &["--probe", "--yes"], 4);
-    assert_eq!(names(&report), ["endpoint-denied", "valueless-pending"]);
+    assert_eq!(names(&report), ["valueless-pending", "endpoint-denied"]);
     let address = format!("127.0.0.1:{}", scene.redis.port);
-    assert!(report["findings"][0]["what"].as_str().unwrap().contains(&address), "{report}");
+    assert!(report["findings"][1]["what"].as_str().unwrap().contains(&address), "{report}");
     assert_eq!(report["probed"], false, "nothing is sent where the operator forbids it");
 }
 
@@ -197,7 +199,7 @@ fn the_error_of_a_version_that_another_function_made_is_explained() {
     scene.canaries.push(other.clone());
     let pending = scene.put_pending("app", &scene.value(&other));
     scene.aws.run(["rotate-secret", "--secret-id", "app"]).failed_with(255);
-    let why = scene.event("app", "RotationFailed")["why"].as_str().unwrap().to_owned();
+    let why = scene.event("app", "RotationAbandoned")["why"].as_str().unwrap().to_owned();
     assert!(why.contains("was not created by Lambda"), "{why}");
     let report = scene.doctor("app", &["--probe", "--yes", "--error", &why], 4);
     assert_eq!(names(&report), ["not-created-by-function"]);
@@ -233,7 +235,23 @@ fn equal_values_are_said_to_be_equal_and_tried_once() {
     let report = finished.json();
     assert_eq!(version(&report, "AWSPENDING")["value"], version(&report, "AWSCURRENT")["value"]);
     assert_eq!(version(&report, "AWSPENDING")["opens"], true);
-    assert!(finished.stderr.contains("2 in all"), "{finished:?}");
+    assert!(finished.stderr.contains("at most 2 stored values"), "{finished:?}");
+}
+
+/// A plugin that lies or tells must neither make a version pass for one that works nor carry a value to the terminal.
+#[rstest]
+#[case::accepts_everything("accepts-everything", "its test proves nothing")]
+#[case::tells("says-its-secret", "no clear answer")]
+#[case::panics("panics", "panicked")]
+fn a_bad_plugin_proves_nothing_and_tells_nothing(#[case] behaviour: &str, #[case] says: &str) {
+    let mut scene = Scene::start(&format!("[[secrets]]\nsecret = 'app'\nsettings = {{ behaviour = '{behaviour}' }}\n"));
+    scene.create("app", &Canary::awkward(), "hostile");
+    let program = scene.bare("app", &["--probe", "--yes", "--json"]).arg("--config").arg(scene.config());
+    let finished = scene.quiet(program.arg("--plugins").arg(built::target_folder().join("guests")).run().failed_with(4));
+    let report = finished.json();
+    assert_eq!(names(&report), ["probe-unclear", "rotation-not-configured"], "{finished:?}");
+    assert!(report["findings"][0]["what"].as_str().unwrap().contains(says), "{finished:?}");
+    assert_eq!(version(&report, "AWSCURRENT")["opens"], Value::Null);
 }
 
 /// Answers on a real terminal: `n` changes nothing, `y` runs the command.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -47,8 +48,12 @@ impl Scene {
 
     /// `windlass doctor` as an operator runs it who has the function's plugins and configuration.
     pub(crate) fn command(&self, secret: &str, arguments: &[&str]) -> Program {
-        let program = self.bare(secret, arguments).arg("--config").arg(self.folder.path().join("windlass.toml"));
-        program.arg("--plugins").arg(plugins())
+        self.bare(secret, arguments).arg("--config").arg(self.config()).arg("--plugins").arg(plugins())
+    }
+
+    /// The function's configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("windlass.toml")
     }
 
     /// `windlass doctor` without either.
@@ -211,6 +216,6 @@ impl Scene {
     }
 }
 
-fn plugins() -> std::path::PathBuf {
+fn plugins() -> PathBuf {
     built::target_folder().join("plugins")
 }

@@ -178,11 +178,10 @@ async fn probe(doctor: &Doctor, examination: &mut Examination, asker: &Asker) ->
         progress("Nothing to ask the service with; what stands below says why.");
         return Ok(());
     }
-    let many = if logins == 1 { "once" } else { "at most once per value" };
     let service = examination.facts.plugin.chosen.as_ref().map(|chosen| chosen.endpoints.join(", ")).unwrap_or_default();
     progress(&format!(
-        "--probe logs in at {} with stored versions, {many}, {logins} in all. A wrong one counts as a failed login there, and some \
-         services lock accounts after a few.",
+        "--probe logs in at {} with at most {logins} stored values, each once, and with a wrong one if none of them is refused. Each wrong \
+         one counts as a failed login there, and some services lock accounts after a few.",
         legible::line(&service)
     ));
     if asker.agrees("--probe", "Log in?")? {

@@ -164,6 +164,6 @@ impl VersionFacts {
         [AWSCURRENT, AWSPENDING, AWSPREVIOUS]
             .iter()
             .position(|label| self.has(label))
-            .unwrap_or(3 + usize::from(self.labels.is_empty()))
+            .unwrap_or_else(|| 3 + usize::from(self.labels.is_empty()))
     }
 }

@@ -14,10 +14,11 @@ use crate::config::Config;
 use crate::error::StepError;
 use crate::event::{SecretArn, VersionId};
 use crate::failure::Cause;
+use crate::password::PasswordPolicy;
 use crate::plugin::call::{CallError, Handed};
 use crate::plugin::catalogue::PluginSource;
 use crate::plugin::compiler::Compiler;
-use crate::plugin::load::{LoadError, Plugins};
+use crate::plugin::load::{LoadError, Plugin, Plugins};
 use crate::secret::SecretValue;
 use crate::secrets::examination::Listed;
 use crate::secrets::{ErrorKind, Moved, SecretsError, SecretsManager};
@@ -69,7 +70,14 @@ pub struct Examination {
     pub facts: Facts,
     /// The values, in the order of [`Facts::versions`].
     values: Vec<Option<SecretValue>>,
-    serving: Option<Trusted>,
+    serving: Option<Serving>,
+}
+
+/// What serves the secret, and what is needed for the negative control.
+struct Serving {
+    trusted: Trusted,
+    generated: Generated,
+    policy: PasswordPolicy,
 }
 
 impl Examination {
@@ -130,13 +138,13 @@ impl Doctor {
     }
 
     /// Finds the plugin and what would stop its steps, as the rotation does, and which versions are for somebody else.
-    fn plugin(&self, facts: &mut Facts, values: &[Option<SecretValue>]) -> Option<Trusted> {
+    fn plugin(&self, facts: &mut Facts, values: &[Option<SecretValue>]) -> Option<Serving> {
         let source = self.source.as_ref()?;
         let place = facts.versions.iter().position(|version| facts.current() == Some(version));
         let current = place.and_then(|place| values[place].as_ref())?;
         let found = self.served(facts, source, current, values);
         match found {
-            Ok(trusted) => Some(trusted),
+            Ok(serving) => Some(serving),
             Err(problem) => {
                 facts.plugin.problem = Some(problem);
                 None
@@ -150,7 +158,7 @@ impl Doctor {
         source: &PluginSource,
         current: &SecretValue,
         values: &[Option<SecretValue>],
-    ) -> Result<Trusted, StepError> {
+    ) -> Result<Serving, StepError> {
         let tags = Tags::read(&facts.examined.described.tags)?;
         let choice = Choice::new(&self.config, source, &facts.examined.arn, &facts.examined.described.tags);
         let trusted = choice.component(&tags, current)?;
@@ -161,7 +169,7 @@ impl Doctor {
             trusted_by: trusted.by().to_string(),
             endpoints: Vec::new(),
         });
-        let (generated, _) = choice.generation(&tags, manifest, current)?;
+        let (generated, policy) = choice.generation(&tags, manifest, current)?;
         generated.check_identity(manifest)?;
         chosen.endpoints = choice.endpoints(manifest, current)?.values().map(|endpoint| endpoint.address().to_string()).collect();
         let pending = facts.pending().map(|pending| pending.id.clone());
@@ -175,7 +183,7 @@ impl Doctor {
                 (!same).then(|| "who or where the credential is for".to_owned())
             };
         }
-        Ok(trusted)
+        Ok(Serving { trusted, generated, policy })
     }
 
     /// How many logins [`Doctor::probe`] would try at most; none if no plugin could try them.
@@ -191,48 +199,50 @@ impl Doctor {
     }
 
     /// Tries the versions at the service: each value once, those with a label first. Versions without one only if AWSCURRENT does not
-    /// log in, because they do not matter otherwise.
+    /// log in, because they do not matter otherwise. If none is refused, a corrupted copy must be, as in testSecret: a test that cannot
+    /// fail proves nothing.
     ///
     /// # Errors
     ///
     /// [`GatherError::Load`] or [`GatherError::Network`], before anything is tried.
     pub async fn probe(&self, examination: &mut Examination) -> Result<(), GatherError> {
-        let (Some(trusted), Some(source)) = (examination.serving.clone(), &self.source) else { return Ok(()) };
+        let Examination { facts, values, serving } = examination;
+        let (Some(serving), Some(source)) = (serving, &self.source) else { return Ok(()) };
         let network = Arc::new(Network::new(&self.config)?);
-        let plugin = Plugins::new(Compiler::InProcess)?.load(trusted.into_component(), deadline()).await?;
-        let Examination { facts, values, .. } = examination;
+        let plugin = Plugins::new(Compiler::InProcess)?.load(serving.trusted.clone().into_component(), deadline()).await?;
         let choice = Choice::new(&self.config, source, &facts.examined.arn, &facts.examined.described.tags);
-        facts.probed = true;
-        let mut logins = 0;
-        for place in 0..facts.versions.len() {
+        let attempt = Attempt { choice, plugin: &plugin, network: &network, patience: self.config.limits(choice.rule()).call() };
+        let (mut logins, mut opening) = (0, None);
+        for (place, value) in values.iter().enumerate() {
             let version = &facts.versions[place];
-            let (Some(value), Some(group)) = (&values[place], version.group()) else { continue };
-            if !may_be_tried(version) {
-                facts.versions[place].probe = Probe::Withheld;
-                continue;
-            }
+            let (Some(value), Some(group)) = (value, version.group()) else { continue };
             let known = facts.versions[..place].iter().find(|of| of.group() == Some(group) && of.probe != Probe::Withheld);
             let needless = version.labels.is_empty() && facts.current().is_some_and(|current| current.probe == Probe::Opens);
             let said = match known {
+                _ if !may_be_tried(version) => Probe::Withheld,
                 Some(known) => known.probe.clone(),
                 None if needless => continue,
                 None if logins == MOST_LOGINS => Probe::Spared,
                 None => {
                     logins += 1;
-                    let until = Instant::now() + self.config.limits(choice.rule()).call();
-                    let handed = Handed { pending: value.clone(), current: None, previous: None, admin: None };
-                    match choice.call(plugin.manifest(), handed, &network, until) {
-                        Ok(call) => verdict(plugin.test_secret(call).await),
-                        Err(why) => Probe::Unclear { why: why.to_string() },
-                    }
+                    attempt.with(value).await
                 }
             };
+            opening = opening.or_else(|| (said == Probe::Opens).then_some(value));
             // All versions that are tried lead to the same place: what stopped one stops the others, or locks the account.
             let hopeless = matches!(said, Probe::Denied { .. } | Probe::Unclear { .. });
             facts.versions[place].probe = said;
             if hopeless {
                 break;
             }
+        }
+        facts.probed = true;
+        let refused = facts.versions.iter().any(|version| version.probe == Probe::Refused);
+        if let (Some(opening), false) = (opening, refused)
+            && let Some(doubt) = attempt.control(serving, opening).await
+        {
+            let doubtful = facts.versions.iter_mut().filter(|version| version.probe == Probe::Opens);
+            doubtful.for_each(|version| version.probe = Probe::Unclear { why: doubt.clone() });
         }
         Ok(())
     }
@@ -247,6 +257,42 @@ impl Doctor {
             Remedy::RemovePending { from } => self.secrets.remove_pending(secret, from, deadline()).await?,
             Remedy::MoveCurrent { from, to } => self.secrets.move_current(secret, from, to, deadline()).await?,
         })
+    }
+}
+
+/// What every login of a probe has in common.
+struct Attempt<'a> {
+    choice: Choice<'a>,
+    plugin: &'a Plugin,
+    network: &'a Arc<Network>,
+    patience: Duration,
+}
+
+impl Attempt<'_> {
+    /// Logs in with a value, as testSecret does.
+    async fn with(&self, value: &SecretValue) -> Probe {
+        let handed = Handed { pending: value.clone(), current: None, previous: None, admin: None };
+        match self.choice.call(self.plugin.manifest(), handed, self.network, Instant::now() + self.patience) {
+            Ok(call) => verdict(self.plugin.test_secret(call).await),
+            Err(why) => Probe::Unclear { why: why.to_string() },
+        }
+    }
+
+    /// Logs in with a copy of a value that opens the service, corrupted on purpose; says why the answer proves nothing, if so.
+    async fn control(&self, serving: &Serving, opening: &SecretValue) -> Option<String> {
+        let said = match serving.generated.corrupt(opening, &serving.policy) {
+            Ok(corrupted) => self.with(&corrupted).await,
+            Err(why) => Probe::Unclear { why: why.to_string() },
+        };
+        match said {
+            Probe::Refused => None,
+            Probe::Opens => Some(
+                "the plugin also accepts a credential that was corrupted on purpose, so its test proves nothing. Replace the plugin"
+                    .to_owned(),
+            ),
+            Probe::Denied { why } | Probe::Unclear { why } => Some(format!("a credential that was corrupted on purpose should have been refused, but: {why}")),
+            Probe::NotAsked | Probe::Withheld | Probe::Spared => Some("the test could not be tested".to_owned()),
+        }
     }
 }
 
