@@ -194,11 +194,12 @@ pub fn advice(finding: &Finding, aws: AwsCommands<'_>) -> Advice {
         ),
         Finding::RotationUnderway { pending, age, current_opens, pending_opens } => say(
             format!(
-                "AWSPENDING ({pending}) is {} old: a rotation may be at work right now{}.",
+                "AWSPENDING ({pending}) is {} old: a rotation is at work, or has just failed and is going to be repeated{}.",
                 duration(*age),
                 both(*current_opens, *pending_opens)
             ),
-            "Wait and ask again. If you know that none runs, --stuck-after 0 takes it for stuck.",
+            "Look for `step failed` in the function's log, which says what to do; or wait and ask again. If you know that no rotation \
+             runs, --stuck-after 0 takes it for stuck.",
             vec![],
         ),
         Finding::AbandonedVersion { version } => say(

@@ -187,8 +187,9 @@ impl Report {
             }
         }
         text.push_str("\nVersions (the same letter means the same value)\n");
+        let width = self.versions.iter().map(|version| version.labels().chars().count()).max().unwrap_or_default();
         for version in &self.versions {
-            text.push_str(&version.words());
+            text.push_str(&version.words(width));
         }
         if self.findings.is_empty() {
             text.push_str("\nNothing is wrong.\n");
@@ -203,11 +204,15 @@ impl Report {
 }
 
 impl VersionReport {
-    fn words(&self) -> String {
-        let labels = if self.labels.is_empty() { "no label".to_owned() } else { self.labels.join(", ") };
+    fn labels(&self) -> String {
+        if self.labels.is_empty() { "no label".to_owned() } else { legible::line(&self.labels.join(", ")) }
+    }
+
+    /// A line in which the labels take up this many characters.
+    fn words(&self, width: usize) -> String {
         let value = self.value.as_deref().unwrap_or("-");
         let created = self.created.as_deref().unwrap_or("-");
-        format!("  {:<36}  {value:<2}  {created:<17}  {:<12}  {}\n", self.id, legible::line(&labels), self.state)
+        format!("  {:<36}  {value:<2}  {created:<17}  {:<width$}  {}\n", self.id, self.labels(), self.state)
     }
 }
 

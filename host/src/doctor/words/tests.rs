@@ -28,8 +28,8 @@ fn a_healthy_secret_is_told_what_was_not_checked() {
       service     redis.example.com:6379
 
     Versions (the same letter means the same value)
-      00000000-0000-4000-8000-000000000000  A   2026-05-27T20:26Z  AWSCURRENT    has a value
-      00000001-0000-4000-8000-000000000000  B   2026-05-26T20:26Z  AWSPREVIOUS   has a value
+      00000000-0000-4000-8000-000000000000  A   2026-05-27T20:26Z  AWSCURRENT   has a value
+      00000001-0000-4000-8000-000000000000  B   2026-05-26T20:26Z  AWSPREVIOUS  has a value
 
     Nothing is wrong.
 
@@ -49,10 +49,10 @@ fn the_most_urgent_comes_first_with_the_command_that_resolves_it() {
       last, next  2026-05-27T20:26Z, 2026-05-29T20:26Z
 
     Versions (the same letter means the same value)
-      00000000-0000-4000-8000-000000000000  A   2026-05-27T20:26Z  AWSCURRENT    refused by the service
-      00000001-0000-4000-8000-000000000000  B   2026-05-28T17:26Z  AWSPENDING    refused by the service
-      00000002-0000-4000-8000-000000000000  C   2026-05-26T20:26Z  AWSPREVIOUS   refused by the service
-      00000003-0000-4000-8000-000000000000  D   2026-05-25T20:26Z  no label      opens the service
+      00000000-0000-4000-8000-000000000000  A   2026-05-27T20:26Z  AWSCURRENT   refused by the service
+      00000001-0000-4000-8000-000000000000  B   2026-05-28T17:26Z  AWSPENDING   refused by the service
+      00000002-0000-4000-8000-000000000000  C   2026-05-26T20:26Z  AWSPREVIOUS  refused by the service
+      00000003-0000-4000-8000-000000000000  D   2026-05-25T20:26Z  no label     opens the service
 
     1. URGENT: only-abandoned-opens
         The service refuses AWSCURRENT (00000000-0000-4000-8000-000000000000) and accepts version
@@ -353,9 +353,10 @@ fn every_finding_says_what_it_means_and_what_to_do() {
         is unreachable from here may be reachable from there.
 
     1. notice: rotation-underway
-        AWSPENDING (00000001-0000-4000-8000-000000000000) is 1 minute old: a rotation may be at work
-        right now. The service accepts both versions.
-        To do: Wait and ask again. If you know that none runs, --stuck-after 0 takes it for stuck.
+        AWSPENDING (00000001-0000-4000-8000-000000000000) is 1 minute old: a rotation is at work, or has
+        just failed and is going to be repeated. The service accepts both versions.
+        To do: Look for `step failed` in the function's log, which says what to do; or wait and ask
+        again. If you know that no rotation runs, --stuck-after 0 takes it for stuck.
 
     1. notice: abandoned-version
         Version 00000003-0000-4000-8000-000000000000 has a value, no label, and was never AWSCURRENT as
