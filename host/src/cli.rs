@@ -6,6 +6,7 @@
 //! | 1 | not done; standard error says what, why and what to do |
 //! | 2 | the command line is wrong |
 //! | 3 | `diff`: the new plugin asks for more than the old one |
+//! | 4 | `doctor`: something is wrong with the secret |
 //!
 //! Results go to standard output and nothing else does; progress goes to standard error.
 
@@ -21,6 +22,7 @@ pub mod build;
 pub mod config;
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 pub mod inspect;
 pub mod keygen;
 pub mod local;
@@ -51,6 +53,7 @@ enum Command {
     Build(build::Args),
     Inspect(inspect::Args),
     Diff(diff::Args),
+    Doctor(doctor::Args),
     Config(config::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
@@ -71,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Build(args) => build::run(&args, out),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Diff(args) => diff::run(&args, out),
+        Command::Doctor(args) => wait_for(async { Ok(doctor::run(args, out).await?) }),
         Command::Config(args) => config::run(&args, out),
         Command::Keygen(args) => keygen::run(&args, out),
         Command::Sign(args) => sign::run(&args, out),
@@ -83,9 +87,16 @@ pub fn main() -> ExitCode {
 
 /// Runs a command that waits for the network.
 fn wait(command: impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>>) -> CommandResult {
+    wait_for(async {
+        command.await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// As [`wait`], for a command that ends with a code of its own.
+fn wait_for(command: impl Future<Output = CommandResult>) -> CommandResult {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(command)?;
-    Ok(ExitCode::SUCCESS)
+    runtime.block_on(command)
 }
 
 /// Writes an error and its causes to standard error, unless the reader of standard output has gone away.

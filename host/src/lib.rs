@@ -38,6 +38,7 @@
 //! | Where can a secret become text? | search for `expose` |
 //! | What does the log withhold? | [`redact`], [`log`] |
 //! | What does Lambda show for a failure? | [`error`], of the start: [`init_error`] |
+//! | What is wrong with a secret, and what mends it? | `doctor` |
 //! | What may the operator set? | [`config`]; for one secret [`config::explain`] |
 
 pub mod candidate;
@@ -46,6 +47,8 @@ pub mod choice;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+#[cfg(feature = "cli")]
+pub mod doctor;
 pub mod dumpable;
 pub mod error;
 pub mod event;

@@ -94,6 +94,26 @@ impl Described {
     ///
     /// The first reason, in the order of [`NotRotatable`]'s cases.
     pub fn state(&self, version: &VersionId) -> Result<State, NotRotatable> {
+        self.rotatable()?;
+        let Some(labels) = self.labels.get(version) else {
+            return Err(NotRotatable::UnknownVersion { version: version.clone() });
+        };
+        let has = |label| labels.iter().any(|found| found == label);
+        if has(AWSCURRENT) {
+            Ok(State::Finished)
+        } else if has(AWSPENDING) {
+            Ok(State::InProgress)
+        } else {
+            Err(NotRotatable::NotPending { version: version.clone() })
+        }
+    }
+
+    /// Decides whether a step may run for any version of this secret.
+    ///
+    /// # Errors
+    ///
+    /// As [`Described::state`], without the cases that are about a version.
+    pub fn rotatable(&self) -> Result<(), NotRotatable> {
         if self.deleted {
             return Err(NotRotatable::Deleted);
         }
@@ -109,17 +129,7 @@ impl Described {
         if self.rotation_enabled == Some(false) {
             return Err(NotRotatable::Disabled);
         }
-        let Some(labels) = self.labels.get(version) else {
-            return Err(NotRotatable::UnknownVersion { version: version.clone() });
-        };
-        let has = |label| labels.iter().any(|found| found == label);
-        if has(AWSCURRENT) {
-            Ok(State::Finished)
-        } else if has(AWSPENDING) {
-            Ok(State::InProgress)
-        } else {
-            Err(NotRotatable::NotPending { version: version.clone() })
-        }
+        Ok(())
     }
 
     /// The version that holds AWSCURRENT.

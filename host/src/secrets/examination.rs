@@ -130,5 +130,5 @@ fn moved<T>(result: Result<T, SecretsError>) -> Result<Moved, SecretsError> {
 
 /// A time of the API; nothing if it is before 1970.
 fn time(at: DateTime) -> Option<SystemTime> {
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(at.secs()).ok()?))
+    Some(SystemTime::UNIX_EPOCH + Duration::new(u64::try_from(at.secs()).ok()?, at.subsec_nanos()))
 }
