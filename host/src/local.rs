@@ -26,4 +26,5 @@ pub mod invoker;
 pub mod protocol;
 pub mod runtime_api;
 pub mod server;
+pub mod state_file;
 pub mod store;

@@ -1,5 +1,6 @@
 //! The store behind its lock: one operation after the other, each made durable before it is answered.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -13,6 +14,7 @@ use super::exchange::Interference;
 use super::fault::Faults;
 use super::ids;
 use super::protocol::{Answer, Operation, operate};
+use super::state_file::{StateFile, StateFileError};
 use super::store::{Found, FunctionArn, Rotation, Store};
 use crate::secret::SecretValue;
 
@@ -42,6 +44,20 @@ impl Backend {
     /// A backend without secrets, which forgets everything when it is dropped.
     pub fn new(function: FunctionArn) -> (Arc<Self>, Begun) {
         Self::with(Store::new(function.clone()), Durability::Memory, function)
+    }
+
+    /// A backend whose secrets are kept in a file. Rotations that were under way when the last process ended begin again, with the same
+    /// version.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be used.
+    pub fn with_state_file(function: FunctionArn, path: &Path) -> Result<(Arc<Self>, Begun), StateFileError> {
+        let (file, store) = StateFile::open(path, function.clone())?;
+        let under_way = store.under_way();
+        let (backend, begun) = Self::with(store, Durability::StateFile(Box::new(file)), function);
+        under_way.into_iter().for_each(|rotation| backend.begin(Some(rotation)));
+        Ok((backend, begun))
     }
 
     /// A backend with one secret, kept in a file. Returns the request that rotates it: with the version that an interrupted
@@ -122,7 +138,7 @@ impl Backend {
     /// The operation's own, and `InternalServiceError` if its effect could not be made durable; it has none then.
     pub fn call(&self, operation: Operation, body: &[u8]) -> Result<serde_json::Value, ServiceError> {
         let step = |store: &mut Store, now| operate(store, operation, body, now);
-        match if operation.reads() { self.apply(step)? } else { self.change(step)? } {
+        match if operation.reads() { self.read(step)? } else { self.change(step)? } {
             Answer::Done(body, work) => {
                 self.begin(work);
                 Ok(body)
@@ -172,7 +188,13 @@ impl Backend {
     pub fn apply<T>(&self, step: impl FnOnce(&mut Store, SystemTime) -> Result<T, ServiceError>) -> Result<T, ServiceError> {
         // A panic elsewhere leaves a complete store behind, because it is only ever replaced as a whole.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.apply(step).map(|(answer, _before)| answer)
+        state.apply(true, step).map(|(answer, _before)| answer)
+    }
+
+    /// The same for a step that changes nothing but dates of access, for which nothing is written.
+    fn read<T>(&self, step: impl FnOnce(&mut Store, SystemTime) -> Result<T, ServiceError>) -> Result<T, ServiceError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.apply(false, step).map(|(answer, _before)| answer)
     }
 
     /// The same for a change that a client makes: stale reads do not see it.
@@ -181,7 +203,7 @@ impl Backend {
         step: impl FnOnce(&mut Store, SystemTime) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (answer, before) = state.apply(step)?;
+        let (answer, before) = state.apply(true, step)?;
         state.before = before;
         Ok(answer)
     }
@@ -204,13 +226,16 @@ impl State {
     /// Replaces the store by what the step makes of it. Returns what it was before.
     fn apply<T>(
         &mut self,
+        keep: bool,
         step: impl FnOnce(&mut Store, SystemTime) -> Result<T, ServiceError>,
     ) -> Result<(T, Store), ServiceError> {
         let now = SystemTime::now();
         let mut next = self.store.clone();
         next.expire(now);
         let answer = step(&mut next, now)?;
-        self.durability.keep(&next).map_err(|error| ServiceError::new(Exception::InternalService, error.to_string()))?;
+        if keep {
+            self.durability.keep(&next).map_err(|error| ServiceError::new(Exception::InternalService, error.to_string()))?;
+        }
         Ok((answer, std::mem::replace(&mut self.store, next)))
     }
 }

@@ -7,6 +7,7 @@ mod deletion;
 mod listing;
 mod parameters;
 mod rotation;
+mod state;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::api::{Description, Named, OfSecret, RotationRules, Tag};
@@ -24,6 +26,7 @@ use crate::secret::SecretValue;
 
 pub use listing::Page;
 pub use rotation::{FunctionArn, FunctionArnError, Next, Rotation, RotationKind, Stopped};
+pub use state::StateError;
 pub use values::{Found, Read};
 
 /// The label of the version that clients get.
@@ -44,7 +47,7 @@ pub struct Store {
 }
 
 /// A secret with its versions.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Secret {
     arn: String,
     name: String,
@@ -65,26 +68,28 @@ pub struct Secret {
     labels: BTreeMap<String, String>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Version {
     created: SystemTime,
     accessed: Option<SystemTime>,
     /// Absent from the moment in which RotateSecret makes the version until createSecret puts a value. Never replaced.
+    #[serde(with = "state::value")]
     value: Option<Arc<SecretValue>>,
     /// Whether a rotation made it. AWS refuses to continue a rotation whose pending version somebody else made.
     of_rotation: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct RotationSettings {
     function: String,
     rules: Option<RotationRules>,
     enabled: bool,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Running {
     version: String,
+    #[serde(with = "state::wiped")]
     token: Zeroizing<String>,
     kind: RotationKind,
     /// Whether somebody works on it. If not, its attempts are used up and RotateSecret starts them again.

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{CURRENT, DAY, PENDING, RotationSettings, Running, Secret, Store, Version, parameters};
@@ -80,7 +81,8 @@ impl FunctionArn {
 }
 
 /// What is invoked: all four steps, or testSecret alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RotationKind {
     /// A rotation.
     Rotation,
@@ -97,7 +99,7 @@ pub struct Rotation {
     pub version: String,
     /// Which steps.
     pub kind: RotationKind,
-    token: Zeroizing<String>,
+    pub(super) token: Zeroizing<String>,
 }
 
 impl Rotation {
