@@ -26,5 +26,6 @@ pub mod invoker;
 pub mod protocol;
 pub mod runtime_api;
 pub mod server;
+pub mod service_proxy;
 pub mod state_file;
 pub mod store;

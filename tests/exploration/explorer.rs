@@ -12,7 +12,7 @@ use windlass::local::fault::Place;
 use windlass::local::invoker::Invoker;
 use windlass::local::store::FunctionArn;
 
-use crate::host::{Host, Log, Whereabouts, step_of};
+use crate::host::{Host, Installed, Log, Whereabouts, step_of};
 use crate::invariant::{Invariant, Violation};
 use crate::mutant::Mutation;
 use crate::schedule::Schedule;
@@ -22,6 +22,7 @@ use crate::world::{AFTERWARDS, INVOCATION, Invocation, World, ends_rotation};
 pub struct Explorer {
     host: Host,
     whereabouts: Whereabouts,
+    plugins: Installed,
     log: Log,
     _collecting: tracing::subscriber::DefaultGuard,
 }
@@ -44,17 +45,18 @@ pub struct Outcome {
 impl Explorer {
     pub fn windlass() -> Self {
         let whereabouts = Whereabouts::default();
-        Self::with(Host::windlass(&whereabouts), whereabouts)
+        let plugins = Installed::first();
+        Self::with(Host::windlass(&whereabouts, &plugins), whereabouts, plugins)
     }
 
     pub fn mutant(mutation: Mutation) -> Self {
-        Self::with(Host::Mutant(mutation), Whereabouts::default())
+        Self::with(Host::Mutant(mutation), Whereabouts::default(), Installed::first())
     }
 
-    fn with(host: Host, whereabouts: Whereabouts) -> Self {
+    fn with(host: Host, whereabouts: Whereabouts, plugins: Installed) -> Self {
         let log = Log::default();
         let collecting = log.collect();
-        Self { host, whereabouts, log, _collecting: collecting }
+        Self { host, whereabouts, plugins, log, _collecting: collecting }
     }
 
     /// Tries a schedule, in virtual time.
@@ -66,6 +68,7 @@ impl Explorer {
     async fn rotate(&self, schedule: &Schedule) -> Outcome {
         let (world, begun) = World::new(schedule.kind, &schedule.faults);
         self.whereabouts.enter(&world);
+        world.backend.when_swapped(self.plugins.swap());
         self.log.take();
         let tokens = Arc::new(Mutex::new(BTreeSet::new()));
         let invoker = self.invoker(&world, &tokens);

@@ -1,6 +1,8 @@
 //! The function under trial: the real rotation, sandbox and plugin, under a clock that only moves when everybody waits.
 
 use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::time::Instant;
@@ -10,9 +12,8 @@ use windlass::config::{Config, Loopback};
 use windlass::event::{RotationEvent, Step};
 use windlass::local::client::http_client;
 use windlass::local::invoker::{Invocation as Answer, InvocationError};
-use windlass::plugin::catalogue::PluginSource;
+use windlass::plugin::catalogue::{Catalogue, PluginSource};
 use windlass::plugin::compiler::Compiler;
-use windlass::plugin::component_file::ComponentFile;
 use windlass::plugin::load::Plugins;
 use windlass::rotation::Rotator;
 use windlass::secrets::SecretsManager;
@@ -46,13 +47,13 @@ impl Whereabouts {
 }
 
 impl Host {
-    pub fn windlass(whereabouts: &Whereabouts) -> Self {
-        let mut config = Config::with_plugins(built::target_folder().to_owned());
+    pub fn windlass(whereabouts: &Whereabouts, plugins: &Installed) -> Self {
+        let mut config = Config::with_plugins(plugins.folder().to_owned());
         config.loopback = Loopback::Local;
         let (asked, dialled) = (whereabouts.clone(), whereabouts.clone());
         let network = Network::new(&config).unwrap().in_memory(move |address| dialled.world().connect(address));
         let secrets = SecretsManager::in_process(http_client(move |operation, body| asked.world().exchange(operation, body)));
-        let source = PluginSource::Only(Box::new(ComponentFile::read(&built::guest("model")).unwrap()));
+        let source = PluginSource::Folder(Catalogue::new(config.plugins.clone()));
         Self::Windlass(Arc::new(Rotator::new(config, source, secrets, Plugins::new(Compiler::InProcess).unwrap(), network)))
     }
 
@@ -73,6 +74,44 @@ impl Host {
             }
         }
     }
+}
+
+/// A folder with the plugin, in one of two builds.
+pub struct Installed {
+    folder: Arc<tempfile::TempDir>,
+    second: Arc<AtomicBool>,
+}
+
+impl Installed {
+    pub fn first() -> Self {
+        let installed = Self { folder: Arc::new(tempfile::tempdir().unwrap()), second: Arc::default() };
+        std::fs::write(installed.folder().join("model.wasm"), component(false)).unwrap();
+        installed
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What installs the other build in place of this one, at once as `mv` does.
+    pub fn swap(&self) -> impl Fn() + Send + 'static {
+        let (folder, second) = (Arc::clone(&self.folder), Arc::clone(&self.second));
+        move || {
+            let second = !second.fetch_xor(true, Ordering::Relaxed);
+            let new = folder.path().join("new");
+            std::fs::write(&new, component(second)).unwrap();
+            std::fs::rename(new, folder.path().join("model.wasm")).unwrap();
+        }
+    }
+}
+
+/// The plugin of the models. The second build has a custom section more, and so another digest.
+fn component(second: bool) -> Vec<u8> {
+    let mut wasm = std::fs::read(built::guest("model")).unwrap();
+    if second {
+        wasm.extend_from_slice(b"\x00\x05\x04next");
+    }
+    wasm
 }
 
 /// Everything that is logged on this thread.

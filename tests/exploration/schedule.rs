@@ -37,7 +37,7 @@ impl FromStr for Schedule {
 }
 
 /// Every trouble, with arguments that reach past the function's own time limits and within them.
-const TROUBLES: [Trouble; 21] = [
+const TROUBLES: [Trouble; 22] = [
     Trouble::Throttle,
     Trouble::Error,
     Trouble::Unavailable,
@@ -61,6 +61,7 @@ const TROUBLES: [Trouble; 21] = [
     Trouble::Outsider(Outsider::TakePending),
     Trouble::Outsider(Outsider::Cancel),
     Trouble::Outsider(Outsider::Delete),
+    Trouble::Outsider(Outsider::SwapPlugin),
 ];
 
 /// Each trouble at each of these places, at each occurrence up to the given one.

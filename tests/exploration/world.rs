@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::task_local;
 use windlass::event::Step;
+use windlass::local::api::Tag;
 use windlass::local::backend::{Backend, Begun};
 use windlass::local::exchange::{Blow, Exchange};
 use windlass::local::fault::{Fault, Outsider, Place, Trouble};
@@ -86,7 +87,8 @@ impl World {
             let (host, port) = SERVICE;
             json!({ "username": USER, "password": password, "host": host, "port": port, "tls": false }).to_string()
         };
-        let arn = backend.create("app", &SecretValue::text(value(&older)), Vec::new()).unwrap();
+        let plugin = Tag { key: "windlass:plugin".to_owned(), value: "model".to_owned() };
+        let arn = backend.create("app", &SecretValue::text(value(&older)), vec![plugin]).unwrap();
         let token = ids::uuid().unwrap();
         let world = Arc::new(Self {
             backend,
@@ -403,7 +405,7 @@ impl World {
 pub fn ends_rotation(fault: &Fault) -> bool {
     match fault.trouble {
         Trouble::Outsider(Outsider::StoreCurrent | Outsider::TakePending | Outsider::Cancel | Outsider::Delete) => true,
-        Trouble::Outsider(Outsider::MoveCurrent)
+        Trouble::Outsider(Outsider::MoveCurrent | Outsider::SwapPlugin)
         | Trouble::Throttle
         | Trouble::Error
         | Trouble::Unavailable

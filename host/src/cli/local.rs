@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,8 +16,11 @@ use crate::config::{Config, ConfigError};
 use crate::local::backend::Backend;
 use crate::local::bootstrap_process::{BootstrapError, BootstrapProcess, FunctionSettings, Output};
 use crate::local::engine::{Engine, Happened, Pace, Report};
+use crate::local::fault::Fault;
 use crate::local::invoker::Invoker;
 use crate::local::server::{Listen, ListenError, Server};
+use crate::local::service_proxy::{ProxiedService, ServiceProxy};
+use crate::local::state_file::StateFileError;
 use crate::local::store::{FunctionArn, FunctionArnError, RotationKind};
 use crate::plugin::catalogue::{Catalogue, PluginSource};
 use crate::plugin::compiler::Compiler;
@@ -28,7 +31,7 @@ use crate::secrets::SecretsManager;
 
 /// Serve a Secrets Manager endpoint on this machine that really rotates, for the AWS command line and SDKs.
 ///
-/// Secrets live in memory and are gone when the command ends. Signatures of requests are not checked.
+/// Secrets live in memory and are gone when the command ends, unless --state names a file. Signatures of requests are not checked.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LocalArgs {
     /// Where to listen; port 0 takes a free one.
@@ -49,6 +52,24 @@ pub struct LocalArgs {
     /// The configuration of the rotation function.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Keep everything in this file, so that it survives the end of the process. Values are in the clear; only you may read it.
+    ///
+    /// A rotation that was under way when the process ended is taken up again with the same version.
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<PathBuf>,
+    /// Let something go wrong: PLACE[#N]:TROUBLE[=ARGUMENT]. May be given several times.
+    ///
+    /// PLACE is an operation (PutSecretValue), a step (setSecret), or `service`, a request through --service-proxy; #N its N-th
+    /// occurrence from 1 (the default), #* every one. TROUBLE is one of throttle, error, unavailable, lost-request, lost-answer,
+    /// latency=TIME, late=TIME, stale=N, stale=TIME, kill, kill-after, duplicate, or what somebody else does: store-current,
+    /// move-current, take-pending, cancel, delete, swap-plugin (NAME.wasm.next replaces NAME.wasm in the folder of plugins). TIME is such as 250ms or 2s.
+    #[arg(long, value_name = "FAULT")]
+    pub fault: Vec<Fault>,
+    /// Listen on a loopback address and pass everything on to a service, so that a --fault at `service` can happen in between.
+    ///
+    /// Write LISTEN=HOST:PORT, such as 127.0.0.1:16379=127.0.0.1:6379, and LISTEN into the secret. May be given several times.
+    #[arg(long, value_name = "LISTEN=HOST:PORT")]
+    pub service_proxy: Vec<ProxiedService>,
     /// Print one JSON object per line.
     #[arg(long)]
     pub json: bool,
@@ -70,6 +91,12 @@ pub enum LocalError {
     /// `--listen` cannot be listened on.
     #[error("--listen: {0}")]
     Listen(#[source] ListenError),
+    /// `--service-proxy` cannot be listened on.
+    #[error("--service-proxy: {0}")]
+    ServiceProxy(#[source] ListenError),
+    /// `--state` cannot be used.
+    #[error("--state: {0}")]
+    State(#[from] StateFileError),
     /// `--bootstrap` cannot be run.
     #[error("--bootstrap: {0}")]
     Bootstrap(#[from] BootstrapError),
@@ -104,7 +131,17 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
     }
     let pace = Pace::for_calls(config.longest_call());
     let listen = if args.danger_listen_anywhere { Ok(Listen::danger_anywhere(args.listen)) } else { Listen::loopback(args.listen) };
-    let (backend, begun) = Backend::new(function.clone());
+    let (backend, begun) = match &args.state {
+        Some(path) => Backend::with_state_file(function.clone(), path)?,
+        None => Backend::new(function.clone()),
+    };
+    let plugins = args.plugins.clone();
+    backend.when_swapped(move || swap_plugins(&plugins));
+    args.fault.iter().for_each(|fault| backend.faults().arm(fault.clone()));
+    let mut proxies = Vec::new();
+    for service in &args.service_proxy {
+        proxies.push(ServiceProxy::start(service, Arc::clone(&backend)).await.map_err(LocalError::ServiceProxy)?);
+    }
     let server = Server::start(listen.map_err(LocalError::Listen)?, backend.clone()).await.map_err(LocalError::Listen)?;
     let endpoint = server.endpoint();
     let invoker = match args.bootstrap.clone() {
@@ -131,7 +168,7 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
             json!({ "event": "Listening", "endpoint": endpoint, "function": function.as_str(), "region": function.region() });
         writeln!(out, "{ready}")?;
     } else {
-        write!(out, "{}", Paste { endpoint: &endpoint, function: &function })?;
+        write!(out, "{}", Paste { endpoint: &endpoint, function: &function, kept: args.state.is_some() })?;
     }
     out.flush()?;
     loop {
@@ -145,8 +182,16 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
         }
     }
     // In this order: no new requests, no new steps, and with the engine goes the function's process.
-    drop((server, engine));
+    drop((server, engine, proxies));
     Ok(())
+}
+
+/// Each `NAME.wasm.next` becomes `NAME.wasm`. Whoever injects the fault sees by the digest in the log whether it did.
+fn swap_plugins(folder: &Path) {
+    let Ok(entries) = folder.read_dir() else { return };
+    for next in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension() == Some("next".as_ref())) {
+        let _stays = std::fs::rename(&next, next.with_extension(""));
+    }
 }
 
 /// What runs the steps in this process. Plugins may reach loopback, but not the endpoint.
@@ -163,11 +208,12 @@ fn in_process(mut config: Config, server: &Server) -> Result<Invoker, LocalError
 struct Paste<'a> {
     endpoint: &'a str,
     function: &'a FunctionArn,
+    kept: bool,
 }
 
 impl fmt::Display for Paste<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Paste { endpoint, function } = self;
+        let Paste { endpoint, function, kept } = self;
         writeln!(f, "export AWS_ENDPOINT_URL_SECRETS_MANAGER={endpoint}")?;
         writeln!(f, "export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={}", function.region())?;
         writeln!(f)?;
@@ -177,7 +223,7 @@ impl fmt::Display for Paste<'_> {
         writeln!(f, "#   aws secretsmanager rotate-secret --secret-id my/app --rotation-lambda-arn {} \\", function.as_str())?;
         writeln!(f, "#       --rotation-rules AutomaticallyAfterDays=30")?;
         writeln!(f, "#   aws secretsmanager describe-secret --secret-id my/app")?;
-        writeln!(f, "# Ctrl-C ends it; the secrets are gone then.")?;
+        writeln!(f, "# Ctrl-C ends it.{}", if *kept { "" } else { " The secrets are gone then." })?;
         writeln!(f)
     }
 }

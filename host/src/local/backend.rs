@@ -27,6 +27,7 @@ pub struct Backend {
     /// Where injected faults say what is done to invocations.
     pub(super) interferences: broadcast::Sender<Interference>,
     faults: Faults,
+    swap: Mutex<Option<Box<dyn Fn() + Send>>>,
     function: FunctionArn,
 }
 
@@ -99,7 +100,35 @@ impl Backend {
         let (interferences, _) = broadcast::channel(64);
         let state = Mutex::new(State { before: store.clone(), store, durability });
         let again = Notify::new();
-        (Arc::new(Self { state, begun: sender, again, interferences, faults: Faults::default(), function }), Begun(receiver))
+        (
+            Arc::new(Self {
+                state,
+                begun: sender,
+                again,
+                interferences,
+                faults: Faults::default(),
+                swap: Mutex::default(),
+                function,
+            }),
+            Begun(receiver),
+        )
+    }
+
+    /// What happens when a fault swaps plugins. Nothing, unless somebody says so.
+    pub fn when_swapped(&self, swap: impl Fn() + Send + 'static) {
+        *self.swap.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(swap));
+    }
+
+    pub(super) fn swap_plugins(&self) {
+        if let Some(swap) = &*self.swap.lock().unwrap_or_else(PoisonError::into_inner) {
+            swap();
+        }
+    }
+
+    /// The ARNs of the secrets that are being rotated now.
+    pub fn rotating(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.store.under_way().into_iter().map(|rotation| rotation.arn).collect()
     }
 
     /// The faults that are armed. None, unless somebody arms them.

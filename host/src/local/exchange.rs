@@ -101,6 +101,9 @@ impl Backend {
 
     /// Lets somebody else do something to a secret. What Secrets Manager refuses does not happen.
     pub fn outsider(&self, what: Outsider, secret: Option<&str>) {
+        if what == Outsider::SwapPlugin {
+            return self.swap_plugins();
+        }
         let Some(secret) = secret else { return };
         let _refused = self.change(|store, now| act(store, what, secret, now));
     }
@@ -139,6 +142,7 @@ fn act(store: &mut Store, what: Outsider, secret: &str, now: std::time::SystemTi
             };
             store.update_secret_version_stage(&request, now).map(drop)
         }
+        Outsider::SwapPlugin => Ok(()),
         Outsider::Cancel => store.cancel_rotate_secret(&OfSecret { secret_id }, now).map(drop),
         Outsider::Delete => {
             let request = DeleteSecret { secret_id, recovery_window_in_days: Some(7), ..DeleteSecret::default() };

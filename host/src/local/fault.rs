@@ -21,6 +21,7 @@
 //! | `take-pending` | all | before it, somebody else takes AWSPENDING off its version |
 //! | `cancel` | all | before it, somebody calls CancelRotateSecret |
 //! | `delete` | all | before it, somebody schedules the secret's deletion |
+//! | `swap-plugin` | all | before it, somebody replaces installed plugins: `NAME.wasm` by the `NAME.wasm.next` beside it |
 //!
 //! A TIME is a number with its unit: `250ms`, `2s`.
 
@@ -116,6 +117,8 @@ pub enum Outsider {
     Cancel,
     /// DeleteSecret, with the shortest recovery window.
     Delete,
+    /// Other plugins are installed in place of those that are. What that means is up to [`super::backend::Backend::when_swapped`].
+    SwapPlugin,
 }
 
 /// A text is no fault.
@@ -130,7 +133,7 @@ pub struct FaultError {
 
 impl Trouble {
     /// The troubles without an argument, by name.
-    const PLAIN: [(&str, Self); 13] = [
+    const PLAIN: [(&str, Self); 14] = [
         ("throttle", Self::Throttle),
         ("error", Self::Error),
         ("unavailable", Self::Unavailable),
@@ -144,6 +147,7 @@ impl Trouble {
         ("take-pending", Self::Outsider(Outsider::TakePending)),
         ("cancel", Self::Outsider(Outsider::Cancel)),
         ("delete", Self::Outsider(Outsider::Delete)),
+        ("swap-plugin", Self::Outsider(Outsider::SwapPlugin)),
     ];
 
     fn parse(text: &str) -> Result<Self, String> {
