@@ -24,5 +24,6 @@ pub mod ids;
 pub mod invoker;
 pub mod protocol;
 pub mod runtime_api;
+pub mod schedule;
 pub mod server;
 pub mod store;

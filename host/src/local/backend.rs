@@ -41,7 +41,13 @@ pub struct Begun(pub(super) mpsc::UnboundedReceiver<Rotation>);
 impl Backend {
     /// A backend without secrets, which forgets everything when it is dropped.
     pub fn new(function: FunctionArn) -> (Arc<Self>, Begun) {
-        Self::with(Store::new(function.clone()), Durability::Memory, function)
+        Self::with_store(Store::new(function))
+    }
+
+    /// The same, with a store that was set up.
+    pub fn with_store(store: Store) -> (Arc<Self>, Begun) {
+        let function = store.function().clone();
+        Self::with(store, Durability::Memory, function)
     }
 
     /// A backend with one secret, kept in a file. Returns the request that rotates it: with the version that an interrupted
