@@ -1,5 +1,7 @@
 //! `windlass local`: a Secrets Manager on this machine that really rotates.
 
+pub mod account;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -10,6 +12,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+
+use account::AccountArgs;
 
 use crate::capability::network::{Network, NetworkError};
 use crate::config::{Config, ConfigError};
@@ -28,7 +32,9 @@ use crate::secrets::SecretsManager;
 
 /// Serve a Secrets Manager endpoint on this machine that really rotates, for the AWS command line and SDKs.
 ///
-/// Secrets live in memory and are gone when the command ends. Signatures of requests are not checked.
+/// Secrets live in memory and are gone when the command ends. Signatures of requests are not checked. Rotation rules are checked,
+/// kept and shown as NextRotationDate, but nothing is rotated when it is due: `rotate-secret` does. Resource policies are kept and
+/// not evaluated.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LocalArgs {
     /// Where to listen; port 0 takes a free one.
@@ -49,6 +55,9 @@ pub struct LocalArgs {
     /// The configuration of the rotation function.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// How it behaves.
+    #[command(flatten)]
+    pub account: AccountArgs,
     /// Print one JSON object per line.
     #[arg(long)]
     pub json: bool,
@@ -102,9 +111,9 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
     if let Some(path) = &args.config {
         config.read_file(path)?;
     }
-    let pace = Pace::for_calls(config.longest_call());
+    let pace = args.account.pace(Pace::for_calls(config.longest_call()));
     let listen = if args.danger_listen_anywhere { Ok(Listen::danger_anywhere(args.listen)) } else { Listen::loopback(args.listen) };
-    let (backend, begun) = Backend::new(function.clone());
+    let (backend, begun) = Backend::with_store(args.account.store(&function));
     let server = Server::start(listen.map_err(LocalError::Listen)?, backend.clone()).await.map_err(LocalError::Listen)?;
     let endpoint = server.endpoint();
     let invoker = match args.bootstrap.clone() {

@@ -260,6 +260,7 @@ impl Store {
         secret.versions.insert(token.to_owned(), Version { created: now, accessed: None, value, of_rotation: true });
         secret.attach(PENDING, token);
         parameters::label_count(secret.labels.len())?;
+        secret.prune(now);
         let token_of_rotation = Zeroizing::new(rotation_token.to_owned());
         secret.running =
             Some(Running { version: token.to_owned(), token: token_of_rotation.clone(), kind, active: true, again: false });

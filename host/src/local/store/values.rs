@@ -9,10 +9,11 @@ use crate::local::api::{CreateSecret, GetSecretValue, Named, PutSecretValue, Tag
 use crate::local::error::{Exception, ServiceError};
 use crate::secret::SecretValue;
 
-/// Versions above this number are pruned, if they have no label and are a day old.
+/// Most versions of a secret. Above this number those are pruned that have no label and are a day old, and if there are none, no
+/// further one is made by hand.
 ///
 /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>
-const KEPT_VERSIONS: usize = 100;
+const MAX_VERSIONS: usize = 100;
 
 /// The answer of `GetSecretValue`.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Secret {
         }
     }
 
-    fn prune(&mut self, now: SystemTime) {
+    pub(super) fn prune(&mut self, now: SystemTime) {
         let mut old: Vec<(SystemTime, String)> = self
             .versions
             .iter()
@@ -81,11 +82,21 @@ impl Secret {
             .map(|(id, version)| (version.created, id.clone()))
             .collect();
         old.sort();
-        let surplus = self.versions.len().saturating_sub(KEPT_VERSIONS);
+        let surplus = self.versions.len().saturating_sub(MAX_VERSIONS);
         for (_, id) in old.into_iter().take(surplus) {
             self.versions.remove(&id);
         }
     }
+}
+
+fn refuse_one_more(versions: usize) -> Result<(), ServiceError> {
+    if versions > MAX_VERSIONS {
+        return Err(ServiceError::new(
+            Exception::LimitExceeded,
+            "You exceeded the maximum number of versions allowed on a secret.",
+        ));
+    }
+    Ok(())
 }
 
 impl Store {
@@ -246,6 +257,9 @@ impl Store {
         }
         secret.settle();
         secret.prune(now);
+        if secret.versions.len() > present.versions.len() {
+            refuse_one_more(secret.versions.len())?;
+        }
         *present = secret;
         Ok(Named { version_stages: Some(present.labels_of(token)), ..present.of_version(token) })
     }
@@ -258,10 +272,11 @@ impl Store {
     pub fn update_secret(&mut self, request: &UpdateSecret, now: SystemTime) -> Result<Named, ServiceError> {
         let token = parameters::token(request.client_request_token.as_deref(), Exception::InvalidRequest)?;
         let value = parameters::value(request.secret_string.as_ref(), request.secret_binary.as_ref())?;
-        let secret = self.changeable(request.secret_id.as_deref())?;
-        if value.is_some() && secret.versions.contains_key(token) {
-            return Err(ServiceError::token_in_use(token, &secret.arn));
+        let present = self.changeable(request.secret_id.as_deref())?;
+        if value.is_some() && present.versions.contains_key(token) {
+            return Err(ServiceError::token_in_use(token, &present.arn));
         }
+        let mut secret = present.clone();
         if let Some(description) = &request.description {
             secret.description = Some(description.clone()).filter(|text| !text.is_empty());
         }
@@ -269,12 +284,17 @@ impl Store {
             secret.kms_key_id = Some(key.clone()).filter(|text| !text.is_empty());
         }
         secret.changed = now;
-        let Some(value) = value else { return Ok(secret.named()) };
-        secret.store(token, &value, now)?;
-        secret.attach(CURRENT, token);
-        secret.abandon_unless(token);
-        secret.prune(now);
-        Ok(secret.of_version(token))
+        let mut named = secret.named();
+        if let Some(value) = value {
+            secret.store(token, &value, now)?;
+            secret.attach(CURRENT, token);
+            secret.abandon_unless(token);
+            secret.prune(now);
+            refuse_one_more(secret.versions.len())?;
+            named = secret.of_version(token);
+        }
+        *present = secret;
+        Ok(named)
     }
 
     /// `UpdateSecretVersionStage`: attaches, moves or removes a label. A label that is attached moves only if the request says
