@@ -98,7 +98,10 @@ fn prepared(redis: &Redis, first: &str) -> (tempfile::TempDir, Value) {
     let config = format!("danger_loopback_endpoints = [\"127.0.0.1:{}\"]\n", redis.port);
     fs::write(folder.path().join("windlass.toml"), config).unwrap();
     redis.add_user("app", first);
-    (folder, json!({ "engine": "redis", "username": "app", "password": first, "host": "127.0.0.1", "port": redis.port, "tls": false }))
+    (
+        folder,
+        json!({ "engine": "redis", "username": "app", "password": first, "host": "127.0.0.1", "port": redis.port, "tls": false }),
+    )
 }
 
 /// At every moment a labelled version opens the service.

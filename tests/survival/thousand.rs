@@ -103,7 +103,9 @@ fn each_account_has_its_own_password(backend: &Backend, redis: &Redis) {
     let accounts: BTreeMap<String, String> = redis
         .command(&["ACL", "LIST"])
         .lines()
-        .filter_map(|line| line.trim_matches(|c: char| !c.is_ascii_alphanumeric()).split_once("user ").map(|(_, rest)| rest.to_owned()))
+        .filter_map(|line| {
+            line.trim_matches(|c: char| !c.is_ascii_alphanumeric()).split_once("user ").map(|(_, rest)| rest.to_owned())
+        })
         .filter_map(|rest| rest.split_once(' ').map(|(user, rest)| (user.to_owned(), rest.to_owned())))
         .collect();
     let mut owners = BTreeMap::new();

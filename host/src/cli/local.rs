@@ -1,5 +1,7 @@
 //! `windlass local`: a Secrets Manager on this machine that really rotates.
 
+pub mod account;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -10,6 +12,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+
+use account::AccountArgs;
 
 use crate::capability::network::{Network, NetworkError};
 use crate::config::{Config, ConfigError};
@@ -32,6 +36,8 @@ use crate::secrets::SecretsManager;
 /// Serve a Secrets Manager endpoint on this machine that really rotates, for the AWS command line and SDKs.
 ///
 /// Secrets live in memory and are gone when the command ends, unless --state names a file. Signatures of requests are not checked.
+/// Rotation rules are checked, kept and shown as NextRotationDate, but nothing is rotated when it is due: `rotate-secret` does. Resource
+/// policies are kept and not evaluated.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LocalArgs {
     /// Where to listen; port 0 takes a free one.
@@ -62,7 +68,8 @@ pub struct LocalArgs {
     /// PLACE is an operation (PutSecretValue), a step (setSecret), or `service`, a request through --service-proxy; #N its N-th
     /// occurrence from 1 (the default), #* every one. TROUBLE is one of throttle, error, unavailable, lost-request, lost-answer,
     /// latency=TIME, late=TIME, stale=N, stale=TIME, kill, kill-after, duplicate, or what somebody else does: store-current,
-    /// move-current, take-pending, cancel, delete, swap-plugin (NAME.wasm.next replaces NAME.wasm in the folder of plugins). TIME is such as 250ms or 2s.
+    /// move-current, take-pending, cancel, delete, swap-plugin (NAME.wasm.next replaces NAME.wasm in the folder of plugins). TIME is such
+    /// as 250ms or 2s.
     #[arg(long, value_name = "FAULT")]
     pub fault: Vec<Fault>,
     /// Listen on a loopback address and pass everything on to a service, so that a --fault at `service` can happen in between.
@@ -70,6 +77,9 @@ pub struct LocalArgs {
     /// Write LISTEN=HOST:PORT, such as 127.0.0.1:16379=127.0.0.1:6379, and LISTEN into the secret. May be given several times.
     #[arg(long, value_name = "LISTEN=HOST:PORT")]
     pub service_proxy: Vec<ProxiedService>,
+    /// How it behaves.
+    #[command(flatten)]
+    pub account: AccountArgs,
     /// Print one JSON object per line.
     #[arg(long)]
     pub json: bool,
@@ -129,11 +139,12 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
     if let Some(path) = &args.config {
         config.read_file(path)?;
     }
-    let pace = Pace::for_calls(config.longest_call());
+    let pace = args.account.pace(Pace::for_calls(config.longest_call()));
     let listen = if args.danger_listen_anywhere { Ok(Listen::danger_anywhere(args.listen)) } else { Listen::loopback(args.listen) };
+    let store = args.account.store(&function);
     let (backend, begun) = match &args.state {
-        Some(path) => Backend::with_state_file(function.clone(), path)?,
-        None => Backend::new(function.clone()),
+        Some(path) => Backend::with_state_file(store, path)?,
+        None => Backend::with_store(store),
     };
     let plugins = args.plugins.clone();
     backend.when_swapped(move || swap_plugins(&plugins));

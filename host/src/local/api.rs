@@ -21,7 +21,7 @@ pub struct Tag {
     pub value: String,
 }
 
-/// When a secret is rotated. Kept and shown; nothing here acts on it.
+/// When a secret is rotated. Kept, shown and told as `NextRotationDate`; nothing here rotates a secret when it is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct RotationRules {
@@ -147,6 +147,12 @@ requests! {
         rotation_rules: RotationRules,
         rotate_immediately: bool,
     }
+    /// `BatchGetSecretValue`.
+    BatchGetSecretValue { secret_id_list: Vec<String>, filters: Vec<Filter>, max_results: i64, next_token: String, }
+    /// `PutResourcePolicy`.
+    PutResourcePolicy { secret_id: String, resource_policy: String, block_public_policy: bool, }
+    /// `ValidateResourcePolicy`.
+    ValidateResourcePolicy { secret_id: String, resource_policy: String, }
     /// `ListSecrets`.
     ListSecrets {
         include_planned_deletion: bool,
@@ -154,8 +160,9 @@ requests! {
         next_token: String,
         filters: Vec<Filter>,
         sort_order: String,
+        sort_by: String,
     }
-    /// One filter of `ListSecrets`.
+    /// One filter of `ListSecrets` and `BatchGetSecretValue`.
     Filter { key: String, values: Vec<String>, }
     /// `ListSecretVersionIds`.
     ListSecretVersionIds { secret_id: String, max_results: i64, next_token: String, include_deprecated: bool, }
@@ -218,8 +225,31 @@ pub struct Description {
     /// What `VersionIdsToStages` is called in `ListSecrets`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_versions_to_stages: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owning_service: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub primary_region: Option<String>,
     #[serde(serialize_with = "date")]
     pub created_date: SystemTime,
+}
+
+/// One entry of `Errors` in the answer of `BatchGetSecretValue`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "the members are those of the service model and are documented there")]
+pub struct ApiError {
+    pub secret_id: String,
+    pub error_code: &'static str,
+    pub message: String,
+}
+
+/// One entry of `ValidationErrors` in the answer of `ValidateResourcePolicy`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+#[allow(missing_docs, reason = "the members are those of the service model and are documented there")]
+pub struct ValidationError {
+    pub check_name: &'static str,
+    pub error_message: &'static str,
 }
 
 /// One entry of `ListSecretVersionIds`.

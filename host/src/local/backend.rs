@@ -44,7 +44,13 @@ pub struct Begun(pub(super) mpsc::UnboundedReceiver<Rotation>);
 impl Backend {
     /// A backend without secrets, which forgets everything when it is dropped.
     pub fn new(function: FunctionArn) -> (Arc<Self>, Begun) {
-        Self::with(Store::new(function.clone()), Durability::Memory, function)
+        Self::with_store(Store::new(function))
+    }
+
+    /// The same, with a store that was set up.
+    pub fn with_store(store: Store) -> (Arc<Self>, Begun) {
+        let function = store.function().clone();
+        Self::with(store, Durability::Memory, function)
     }
 
     /// A backend whose secrets are kept in a file. Rotations that were under way when the last process ended begin again, with the same
@@ -53,8 +59,9 @@ impl Backend {
     /// # Errors
     ///
     /// If the file cannot be used.
-    pub fn with_state_file(function: FunctionArn, path: &Path) -> Result<(Arc<Self>, Begun), StateFileError> {
-        let (file, store) = StateFile::open(path, function.clone())?;
+    pub fn with_state_file(store: Store, path: &Path) -> Result<(Arc<Self>, Begun), StateFileError> {
+        let function = store.function().clone();
+        let (file, store) = StateFile::open(path, store)?;
         let under_way = store.under_way();
         let (backend, begun) = Self::with(store, Durability::StateFile(Box::new(file)), function);
         under_way.into_iter().for_each(|rotation| backend.begin(Some(rotation)));

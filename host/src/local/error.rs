@@ -13,6 +13,10 @@ pub enum Exception {
     InvalidParameter,
     /// The request cannot be done in the secret's present state.
     InvalidRequest,
+    /// A resource policy has a syntax error.
+    MalformedPolicyDocument,
+    /// A resource policy lets everybody in, and `BlockPublicPolicy` forbids it.
+    PublicPolicy,
     /// A quota is used up.
     LimitExceeded,
     /// The continuation token is not one that was handed out.
@@ -39,6 +43,8 @@ impl Exception {
             Self::ResourceExists => "ResourceExistsException",
             Self::InvalidParameter => "InvalidParameterException",
             Self::InvalidRequest => "InvalidRequestException",
+            Self::MalformedPolicyDocument => "MalformedPolicyDocumentException",
+            Self::PublicPolicy => "PublicPolicyException",
             Self::LimitExceeded => "LimitExceededException",
             Self::InvalidNextToken => "InvalidNextTokenException",
             Self::AccessDenied => "AccessDeniedException",
@@ -57,6 +63,8 @@ impl Exception {
             | Self::ResourceExists
             | Self::InvalidParameter
             | Self::InvalidRequest
+            | Self::MalformedPolicyDocument
+            | Self::PublicPolicy
             | Self::LimitExceeded
             | Self::InvalidNextToken
             | Self::AccessDenied
@@ -76,6 +84,8 @@ impl Exception {
             | Self::ResourceExists
             | Self::InvalidParameter
             | Self::InvalidRequest
+            | Self::MalformedPolicyDocument
+            | Self::PublicPolicy
             | Self::LimitExceeded
             | Self::InvalidNextToken
             | Self::InternalService => "Message",

@@ -192,7 +192,8 @@ impl Trouble {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+/// Reads a TIME.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     match (number.parse::<u32>(), unit) {

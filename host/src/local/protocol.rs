@@ -5,38 +5,52 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::api::{self, GetRandomPassword};
+use super::api::{self, GetRandomPassword, OfSecret};
 use super::error::{Exception, ServiceError};
 use super::ids;
-use super::store::{Next, Page, Read, Rotation, Store};
+use super::store::{Batch, Next, Page, Read, Rotation, Store};
 use crate::password::{PasswordOptions, PasswordPolicy};
 use crate::secret::SecretValue;
 
 /// The operations that are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
+    /// `BatchGetSecretValue`.
+    BatchGetSecretValue,
     /// `CancelRotateSecret`.
     CancelRotateSecret,
     /// `CreateSecret`.
     CreateSecret,
+    /// `DeleteResourcePolicy`.
+    DeleteResourcePolicy,
     /// `DeleteSecret`.
     DeleteSecret,
     /// `DescribeSecret`.
     DescribeSecret,
     /// `GetRandomPassword`.
     GetRandomPassword,
+    /// `GetResourcePolicy`.
+    GetResourcePolicy,
     /// `GetSecretValue`.
     GetSecretValue,
     /// `ListSecretVersionIds`.
     ListSecretVersionIds,
     /// `ListSecrets`.
     ListSecrets,
+    /// `PutResourcePolicy`.
+    PutResourcePolicy,
     /// `PutSecretValue`.
     PutSecretValue,
+    /// `RemoveRegionsFromReplication`.
+    RemoveRegionsFromReplication,
+    /// `ReplicateSecretToRegions`.
+    ReplicateSecretToRegions,
     /// `RestoreSecret`.
     RestoreSecret,
     /// `RotateSecret`.
     RotateSecret,
+    /// `StopReplicationToReplica`.
+    StopReplicationToReplica,
     /// `TagResource`.
     TagResource,
     /// `UntagResource`.
@@ -45,25 +59,35 @@ pub enum Operation {
     UpdateSecret,
     /// `UpdateSecretVersionStage`.
     UpdateSecretVersionStage,
+    /// `ValidateResourcePolicy`.
+    ValidateResourcePolicy,
 }
 
 impl Operation {
-    const ALL: [(&str, Self); 15] = [
+    const ALL: [(&str, Self); 23] = [
+        ("BatchGetSecretValue", Self::BatchGetSecretValue),
         ("CancelRotateSecret", Self::CancelRotateSecret),
         ("CreateSecret", Self::CreateSecret),
+        ("DeleteResourcePolicy", Self::DeleteResourcePolicy),
         ("DeleteSecret", Self::DeleteSecret),
         ("DescribeSecret", Self::DescribeSecret),
         ("GetRandomPassword", Self::GetRandomPassword),
+        ("GetResourcePolicy", Self::GetResourcePolicy),
         ("GetSecretValue", Self::GetSecretValue),
         ("ListSecretVersionIds", Self::ListSecretVersionIds),
         ("ListSecrets", Self::ListSecrets),
+        ("PutResourcePolicy", Self::PutResourcePolicy),
         ("PutSecretValue", Self::PutSecretValue),
+        ("RemoveRegionsFromReplication", Self::RemoveRegionsFromReplication),
+        ("ReplicateSecretToRegions", Self::ReplicateSecretToRegions),
         ("RestoreSecret", Self::RestoreSecret),
         ("RotateSecret", Self::RotateSecret),
+        ("StopReplicationToReplica", Self::StopReplicationToReplica),
         ("TagResource", Self::TagResource),
         ("UntagResource", Self::UntagResource),
         ("UpdateSecret", Self::UpdateSecret),
         ("UpdateSecretVersionStage", Self::UpdateSecretVersionStage),
+        ("ValidateResourcePolicy", Self::ValidateResourcePolicy),
     ];
 
     /// The operation of this name.
@@ -80,17 +104,25 @@ impl Operation {
     /// Whether the operation only reads, apart from dates of access.
     pub const fn reads(self) -> bool {
         match self {
-            Self::DescribeSecret
+            Self::BatchGetSecretValue
+            | Self::DescribeSecret
             | Self::GetRandomPassword
+            | Self::GetResourcePolicy
             | Self::GetSecretValue
             | Self::ListSecretVersionIds
-            | Self::ListSecrets => true,
+            | Self::ListSecrets
+            | Self::ValidateResourcePolicy => true,
             Self::CancelRotateSecret
             | Self::CreateSecret
+            | Self::DeleteResourcePolicy
             | Self::DeleteSecret
+            | Self::PutResourcePolicy
             | Self::PutSecretValue
+            | Self::RemoveRegionsFromReplication
+            | Self::ReplicateSecretToRegions
             | Self::RestoreSecret
             | Self::RotateSecret
+            | Self::StopReplicationToReplica
             | Self::TagResource
             | Self::UntagResource
             | Self::UpdateSecret
@@ -144,6 +176,11 @@ pub fn operate(store: &mut Store, operation: Operation, body: &[u8], now: System
         Operation::CreateSecret => written(store.create_secret(&read(body)?, &ids::arn_suffix()?, now)?),
         Operation::DescribeSecret => written(store.describe_secret(&read(body)?)?),
         Operation::GetSecretValue => value(store.get_secret_value(&read(body)?, now)?).into(),
+        Operation::BatchGetSecretValue => {
+            let Batch { values, errors, next } = store.batch_get_secret_value(&read(body)?, now)?;
+            let values: Vec<Value> = values.into_iter().map(value).collect();
+            with_next(json!({ "SecretValues": values, "Errors": errors }), next).into()
+        }
         Operation::PutSecretValue => written(store.put_secret_value(&read(body)?, now)?),
         Operation::UpdateSecret => written(store.update_secret(&read(body)?, now)?),
         Operation::UpdateSecretVersionStage => written(store.update_secret_version_stage(&read(body)?, now)?),
@@ -163,6 +200,25 @@ pub fn operate(store: &mut Store, operation: Operation, body: &[u8], now: System
             Next::Started(named, work) => Answer::Done(json!(named), work),
             Next::InProgress(work) => Answer::RotationInProgress(work),
         },
+        Operation::PutResourcePolicy => written(store.put_resource_policy(&read(body)?)?),
+        Operation::GetResourcePolicy => {
+            let (named, policy) = store.get_resource_policy(&read(body)?)?;
+            let mut answer = json!(named);
+            if let Some(policy) = policy {
+                answer["ResourcePolicy"] = policy.into();
+            }
+            answer.into()
+        }
+        Operation::DeleteResourcePolicy => written(store.delete_resource_policy(&read(body)?)?),
+        Operation::ValidateResourcePolicy => {
+            let errors = store.validate_resource_policy(&read(body)?)?;
+            json!({ "PolicyValidationPassed": errors.is_empty(), "ValidationErrors": errors }).into()
+        }
+        Operation::ReplicateSecretToRegions | Operation::RemoveRegionsFromReplication | Operation::StopReplicationToReplica => {
+            let request: OfSecret = read(body)?;
+            store.replicate(request.secret_id.as_deref())?;
+            json!({}).into()
+        }
         Operation::ListSecrets => {
             let Page { entries, next } = store.list_secrets(&read(body)?)?;
             with_next(json!({ "SecretList": entries }), next).into()

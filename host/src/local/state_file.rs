@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use zeroize::Zeroizing;
 
-use super::store::{FunctionArn, StateError, Store};
+use super::store::{StateError, Store};
 
 /// A state file that this process has to itself.
 pub struct StateFile {
@@ -53,12 +53,12 @@ pub enum StateFileError {
 }
 
 impl StateFile {
-    /// Opens a state file for this process alone, and reads the store in it: an empty one, if there is no such file.
+    /// Opens a state file for this process alone, and puts the secrets in it into `store`: none, if there is no such file.
     ///
     /// # Errors
     ///
     /// [`StateFileError`], before anything is changed.
-    pub fn open(path: &Path, function: FunctionArn) -> Result<(Self, Store), StateFileError> {
+    pub fn open(path: &Path, store: Store) -> Result<(Self, Store), StateFileError> {
         let failed = |source| StateFileError::Io { path: path.to_owned(), source };
         // The file itself is replaced, so the lock is on a neighbour that stays.
         let flags = OFlags::NOFOLLOW.bits() as i32;
@@ -71,11 +71,10 @@ impl StateFile {
         let (written, store) = match fs::read(path) {
             Ok(text) => {
                 let text = Zeroizing::new(text);
-                let store =
-                    Store::from_state(&text, function).map_err(|source| StateFileError::State { path: path.to_owned(), source })?;
+                let store = store.with_state(&text).map_err(|source| StateFileError::State { path: path.to_owned(), source })?;
                 (text, store)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Zeroizing::default(), Store::new(function)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Zeroizing::default(), store),
             Err(error) => return Err(failed(error)),
         };
         let mut file = Self { path: path.to_owned(), written, _lock: lock };
@@ -128,17 +127,18 @@ mod tests {
 
     use super::*;
     use crate::local::backend::Backend;
+    use crate::local::store::FunctionArn;
     use crate::secret::SecretValue;
 
     fn open(path: &Path) -> Result<(StateFile, Store), StateFileError> {
-        StateFile::open(path, FunctionArn::default())
+        StateFile::open(path, Store::new(FunctionArn::default()))
     }
 
     #[test]
     fn what_was_answered_is_there_after_the_end_of_the_process() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let (backend, _begun) = Backend::with_state_file(FunctionArn::default(), &path).unwrap();
+        let (backend, _begun) = Backend::with_state_file(Store::new(FunctionArn::default()), &path).unwrap();
         let arn = backend.create("s", &SecretValue::text("one"), Vec::new()).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         drop(backend);

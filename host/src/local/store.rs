@@ -3,9 +3,12 @@
 //! A secret has versions, and labels that each point to at most one version, so that a label on two versions cannot be expressed.
 //! Every operation checks everything before it changes anything.
 
+mod batch;
 mod deletion;
 mod listing;
+mod owner;
 mod parameters;
+mod policy;
 mod rotation;
 mod state;
 mod tags;
@@ -22,9 +25,12 @@ use zeroize::Zeroizing;
 
 use super::api::{Description, Named, OfSecret, RotationRules, Tag};
 use super::error::ServiceError;
+use super::schedule::Schedule;
 use crate::secret::SecretValue;
 
+pub use batch::Batch;
 pub use listing::Page;
+pub use owner::Owner;
 pub use rotation::{FunctionArn, FunctionArnError, Next, Rotation, RotationKind, Stopped};
 pub use state::StateError;
 pub use values::{Found, Read};
@@ -44,6 +50,10 @@ pub struct Store {
     function: FunctionArn,
     /// By name.
     secrets: BTreeMap<String, Arc<Secret>>,
+    /// To whom secrets belong that get these names.
+    owners: BTreeMap<String, Owner>,
+    /// Whether AWSPENDING stays where it is after a rotation.
+    pending_lingers: bool,
 }
 
 /// A secret with its versions.
@@ -53,6 +63,12 @@ pub struct Secret {
     name: String,
     description: Option<String>,
     kms_key_id: Option<String>,
+    /// Who else decides about it.
+    #[serde(default)]
+    owner: Option<Owner>,
+    /// Its resource policy, as it was given.
+    #[serde(default)]
+    policy: Option<String>,
     tags: Vec<Tag>,
     created: SystemTime,
     changed: SystemTime,
@@ -83,6 +99,10 @@ struct Version {
 struct RotationSettings {
     function: String,
     rules: Option<RotationRules>,
+    #[serde(skip)]
+    schedule: Option<Schedule>,
+    /// When the rules were set.
+    since: SystemTime,
     enabled: bool,
 }
 
@@ -156,7 +176,7 @@ impl Secret {
             rotation_enabled: self.rotation.as_ref().map(|rotation| rotation.enabled),
             rotation_lambda_arn: self.rotation.as_ref().map(|rotation| rotation.function.clone()),
             rotation_rules: self.rotation.as_ref().and_then(|rotation| rotation.rules.clone()),
-            last_rotated_date: self.rotated,
+            last_rotated_date: self.rotated.filter(|_| self.rotation.as_ref().is_some_and(|rotation| rotation.enabled)),
             last_changed_date: self.changed,
             last_accessed_date: self.accessed,
             deleted_date: self.deletion,
@@ -164,6 +184,8 @@ impl Secret {
             tags: self.tags.clone(),
             version_ids_to_stages: (!stages.is_empty()).then_some(stages),
             secret_versions_to_stages: None,
+            owning_service: self.owner.as_ref().and_then(Owner::service).map(str::to_owned),
+            primary_region: self.owner.as_ref().and_then(Owner::region).map(str::to_owned),
             created_date: self.created,
         }
     }
@@ -172,7 +194,18 @@ impl Secret {
 impl Store {
     /// A store without secrets, in the region and account of the one rotation function that can be invoked.
     pub fn new(function: FunctionArn) -> Self {
-        Self { function, secrets: BTreeMap::new() }
+        Self { function, secrets: BTreeMap::new(), owners: BTreeMap::new(), pending_lingers: false }
+    }
+
+    /// The function that rotations invoke.
+    pub const fn function(&self) -> &FunctionArn {
+        &self.function
+    }
+
+    /// Lets AWSPENDING stay on the version that a rotation made AWSCURRENT, as it has been seen to. AWS's back end takes it away,
+    /// and so does the store unless told otherwise.
+    pub const fn let_pending_linger(&mut self) {
+        self.pending_lingers = true;
     }
 
     /// The secret of this name, whatever its state.
@@ -224,9 +257,11 @@ impl Store {
         if secret.deletion.is_some() { Err(ServiceError::marked_for_deletion()) } else { Ok(secret) }
     }
 
-    /// The same, to change it. Callers check before they change.
-    fn live_mut(&mut self, id: Option<&str>) -> Result<&mut Secret, ServiceError> {
-        let name = self.live(id)?.name.clone();
+    /// A secret that is not marked for deletion and belongs to nobody else, to change it. Callers check before they change.
+    fn changeable(&mut self, id: Option<&str>) -> Result<&mut Secret, ServiceError> {
+        let secret = self.live(id)?;
+        secret.refuse_if_owned()?;
+        let name = secret.name.clone();
         self.secret_mut(&name)
     }
 

@@ -107,7 +107,7 @@ async fn rotate_secret_is_answered_before_anything_is_rotated() {
 #[rstest]
 #[case::not_found("secretsmanager.DescribeSecret", r#"{"SecretId":"s"}"#, r#"{"Message":"Secrets Manager can't find"#)]
 #[case::validation("secretsmanager.DescribeSecret", r#"{"SecretId":"no no"}"#, r#""message":"Invalid name."#)]
-#[case::unknown("secretsmanager.BatchGetSecretValue", "{}", "does not have the operation BatchGetSecretValue")]
+#[case::unknown("secretsmanager.CreateDatabase", "{}", "does not have the operation CreateDatabase")]
 #[case::other_service("DynamoDB_20120810.ListTables", "{}", "does not name an operation of Secrets Manager")]
 #[case::not_json("secretsmanager.DescribeSecret", "SecretId=s", "is not what the operation takes, at line 1, column 1")]
 #[tokio::test]

@@ -41,11 +41,13 @@ impl Store {
                 }
                 Err(error) => return Err(error),
             };
-            let named = self.secret_mut(&name)?.named();
+            let secret = self.secret_mut(&name)?;
+            secret.refuse_if_owned()?;
+            let named = secret.named();
             self.secrets.remove(&name);
             return Ok(Named { deletion_date: Some(now), ..named });
         }
-        let secret = self.live_mut(id)?;
+        let secret = self.changeable(id)?;
         secret.deletion = Some(now + DAY * days);
         secret.running = None;
         Ok(Named { deletion_date: secret.deletion, ..secret.named() })
@@ -59,6 +61,7 @@ impl Store {
     pub fn restore_secret(&mut self, request: &OfSecret) -> Result<Named, ServiceError> {
         let name = self.name_of(request.secret_id.as_deref())?;
         let secret = self.secret_mut(&name)?;
+        secret.refuse_if_owned()?;
         secret.deletion = None;
         Ok(secret.named())
     }

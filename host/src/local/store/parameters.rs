@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::local::api::{Blob, Hidden, RotationRules, Tag};
 use crate::local::error::{Exception, ServiceError};
+use crate::local::schedule::Schedule;
 use crate::secret::{MAX_SECRET_BYTES, SecretValue};
 
 /// Most labels that a secret can have.
@@ -108,18 +109,8 @@ pub(super) fn tags(tags: &[Tag]) -> Result<(), ServiceError> {
     Ok(())
 }
 
-pub(super) fn rules(rules: &RotationRules) -> Result<(), ServiceError> {
-    if rules.automatically_after_days.is_some() && rules.schedule_expression.is_some() {
-        return Err(ServiceError::invalid_parameter(
-            "You can't specify both AutomaticallyAfterDays and ScheduleExpression in RotationRules.",
-        ));
-    }
-    match rules.automatically_after_days {
-        Some(days) if !(1..=1000).contains(&days) => {
-            Err(ServiceError::invalid_parameter("RotationRules.AutomaticallyAfterDays must be within 1-1000."))
-        }
-        Some(_) | None => Ok(()),
-    }
+pub(super) fn schedule(rules: &RotationRules) -> Result<Option<Schedule>, ServiceError> {
+    Schedule::of(rules).map_err(|error| ServiceError::invalid_parameter(error.to_string()))
 }
 
 pub(super) fn missing(member: &str) -> ServiceError {

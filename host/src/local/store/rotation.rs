@@ -2,12 +2,12 @@
 //! are in [`crate::local::engine`].
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{CURRENT, DAY, PENDING, RotationSettings, Running, Secret, Store, Version, parameters};
+use super::{CURRENT, PENDING, RotationSettings, Running, Secret, Store, Version, parameters};
 use crate::local::api::{Named, OfSecret, RotateSecret};
 use crate::local::error::{Exception, ServiceError};
 
@@ -164,9 +164,11 @@ pub enum Stopped {
 impl Secret {
     pub(super) fn next_rotation(&self) -> Option<SystemTime> {
         let rotation = self.rotation.as_ref().filter(|rotation| rotation.enabled)?;
-        let days = u32::try_from(rotation.rules.as_ref()?.automatically_after_days?).ok()?;
-        // A rotation window without a duration ends with the UTC day.
-        Some(super::day(self.rotated.unwrap_or(self.created)) + DAY * (days + 1) - Duration::from_secs(1))
+        // "Manually updating the secret value by calling PutSecretValue or UpdateSecret is considered a valid rotation":
+        // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html
+        let valued = self.current().and_then(|current| self.versions.get(current)).map(|version| version.created);
+        let last = self.rotated.max(valued).unwrap_or(self.created);
+        rotation.schedule.as_ref()?.next(last, rotation.since)
     }
 
     /// Takes a rotation that is not complete up again, unless somebody is on it.
@@ -209,11 +211,9 @@ impl Store {
     /// is configured then.
     pub fn rotate_secret(&mut self, request: &RotateSecret, rotation_token: &str, now: SystemTime) -> Result<Next, ServiceError> {
         let token = parameters::token(request.client_request_token.as_deref(), Exception::InvalidParameter)?;
-        if let Some(rules) = &request.rotation_rules {
-            parameters::rules(rules)?;
-        }
+        let schedule = request.rotation_rules.as_ref().map(parameters::schedule).transpose()?;
         let invocable = self.function.clone();
-        let present = self.live_mut(request.secret_id.as_deref())?;
+        let present = self.changeable(request.secret_id.as_deref())?;
         let function = match (&request.rotation_lambda_arn, &present.rotation) {
             (Some(function), _) => function.clone(),
             (None, Some(rotation)) => rotation.function.clone(),
@@ -233,9 +233,16 @@ impl Store {
             return Ok(Next::InProgress(present.take_up(stuck, rotation_token)));
         }
         let mut secret = present.clone();
-        let rules = request.rotation_rules.clone();
-        let before = secret.rotation.take().and_then(|rotation| rotation.rules);
-        secret.rotation = Some(RotationSettings { function, rules: rules.or(before), enabled: true });
+        secret.rotation = Some(match (schedule, secret.rotation.take()) {
+            (None, Some(before)) => RotationSettings { function, enabled: true, ..before },
+            (schedule, _) => RotationSettings {
+                function,
+                rules: request.rotation_rules.clone(),
+                schedule: schedule.flatten(),
+                since: now,
+                enabled: true,
+            },
+        });
         secret.changed = now;
         if stuck.is_some() || secret.current() == Some(token) {
             // The same request again: its answer was lost, or its rotation was interrupted.
@@ -255,6 +262,7 @@ impl Store {
         secret.versions.insert(token.to_owned(), Version { created: now, accessed: None, value, of_rotation: true });
         secret.attach(PENDING, token);
         parameters::label_count(secret.labels.len())?;
+        secret.prune(now);
         let token_of_rotation = Zeroizing::new(rotation_token.to_owned());
         secret.running =
             Some(Running { version: token.to_owned(), token: token_of_rotation.clone(), kind, active: true, again: false });
@@ -269,7 +277,7 @@ impl Store {
     ///
     /// As AWS: unknown or deleted secret, rotation never configured.
     pub fn cancel_rotate_secret(&mut self, request: &OfSecret, now: SystemTime) -> Result<Named, ServiceError> {
-        let secret = self.live_mut(request.secret_id.as_deref())?;
+        let secret = self.changeable(request.secret_id.as_deref())?;
         let Some(rotation) = &mut secret.rotation else {
             return Err(ServiceError::invalid_request(
                 "You tried to enable rotation on a secret that doesn't already have a Lambda function ARN configured and you \
@@ -321,11 +329,12 @@ impl Store {
         if !(moved && rotation.kind == RotationKind::Rotation) {
             self.may_continue(rotation)?;
         }
+        let lingers = self.pending_lingers;
         let Some(secret) = self.of_rotation(rotation) else { return Err(Stopped::Deleted) };
         match rotation.kind {
             RotationKind::Test => secret.end_test(&rotation.version),
             RotationKind::Rotation if moved => {
-                if secret.holder(PENDING) == Some(&rotation.version) {
+                if secret.holder(PENDING) == Some(&rotation.version) && !lingers {
                     secret.labels.remove(PENDING);
                 }
                 secret.rotated = Some(now);

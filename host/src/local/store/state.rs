@@ -10,7 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{FunctionArn, Rotation, Secret, Store};
+use super::{Rotation, Secret, Store};
+use crate::local::schedule::Schedule;
 
 /// The number of the form that is described here.
 const FORMAT: u32 = 1;
@@ -66,12 +67,12 @@ impl Store {
         Ok(Zeroizing::new(serde_json::to_vec_pretty(&Written { format: FORMAT, secrets })?))
     }
 
-    /// The store of a text.
+    /// This store with the secrets of a text, in place of its own.
     ///
     /// # Errors
     ///
     /// [`StateError`] says what is wrong with it.
-    pub fn from_state(text: &[u8], function: FunctionArn) -> Result<Self, StateError> {
+    pub fn with_state(self, text: &[u8]) -> Result<Self, StateError> {
         // serde's own message may quote what it did not expect.
         let damaged = |error: serde_json::Error| StateError::Damaged { line: error.line(), column: error.column() };
         let Format { format } = serde_json::from_slice(text).map_err(damaged)?;
@@ -79,13 +80,19 @@ impl Store {
             return Err(StateError::Format(format));
         }
         let Read { secrets } = serde_json::from_slice(text).map_err(damaged)?;
-        let here = function.secret_arn("", "");
+        let here = self.function.secret_arn("", "");
         let here = here.trim_end_matches('-');
         if let Some(secret) = secrets.values().find(|secret| !secret.arn.starts_with(here)) {
             return Err(StateError::Elsewhere { arn: secret.arn.clone() });
         }
-        let secrets = secrets.into_iter().map(|(name, secret)| (name, Arc::new(secret))).collect();
-        Ok(Self { function, secrets })
+        let secrets = secrets.into_iter().map(|(name, mut secret)| {
+            if let Some(rotation) = &mut secret.rotation {
+                // Follows from the rules, which were checked before they were kept.
+                rotation.schedule = rotation.rules.as_ref().and_then(|rules| Schedule::of(rules).ok().flatten());
+            }
+            (name, Arc::new(secret))
+        });
+        Ok(Self { secrets: secrets.collect(), ..self })
     }
 
     /// The rotations that somebody was working on.
@@ -162,6 +169,7 @@ mod tests {
 
     use super::*;
     use crate::local::api::{CreateSecret, RotateSecret};
+    use crate::local::store::FunctionArn;
 
     const V0: &str = "00000000-0000-4000-8000-000000000000";
     const V1: &str = "11111111-1111-4111-8111-111111111111";
@@ -172,7 +180,7 @@ mod tests {
         let create =
             json!({ "Name": "s", "ClientRequestToken": V0, "SecretBinary": "AAEC", "Tags": [{ "Key": "a", "Value": "b" }] });
         store.create_secret(&serde_json::from_value::<CreateSecret>(create).unwrap(), "a1B2c3", now).unwrap();
-        let rotate = json!({ "SecretId": "s", "ClientRequestToken": V1, "RotationLambdaARN": FunctionArn::DEFAULT });
+        let rotate = json!({ "SecretId": "s", "ClientRequestToken": V1, "RotationLambdaARN": FunctionArn::DEFAULT, "RotationRules": { "AutomaticallyAfterDays": 7 } });
         store.rotate_secret(&serde_json::from_value::<RotateSecret>(rotate).unwrap(), &"t".repeat(36), now).unwrap();
         store
     }
@@ -180,8 +188,10 @@ mod tests {
     #[test]
     fn what_was_written_is_read_again_to_the_last_member() {
         let text = store().to_state().unwrap();
-        let read = Store::from_state(&text, FunctionArn::default()).unwrap();
+        let read = Store::new(FunctionArn::default()).with_state(&text).unwrap();
         assert_eq!(*read.to_state().unwrap(), *text);
+        let next = |store: &Store| store.named("s").unwrap().next_rotation();
+        assert!(next(&read).is_some() && next(&read) == next(&store()));
         let [rotation] = &read.under_way()[..] else { panic!("one rotation is under way") };
         assert_eq!((rotation.version.as_str(), rotation.expose_token()), (V1, &*"t".repeat(36)));
     }
@@ -192,14 +202,14 @@ mod tests {
     #[case::later("{\"format\": 2, \"secrets\": []}", "the format 2")]
     #[case::something_else("{\"format\": 1}", "not the state")]
     fn what_is_not_a_state_is_refused(#[case] text: &str, #[case] why: &str) {
-        let error = Store::from_state(text.as_bytes(), FunctionArn::default()).err().unwrap().to_string();
+        let error = Store::new(FunctionArn::default()).with_state(text.as_bytes()).err().unwrap().to_string();
         assert!(error.contains(why), "{error}");
     }
 
     #[test]
     fn secrets_of_another_account_are_refused() {
         let other = FunctionArn::parse("arn:aws:lambda:us-east-1:210987654321:function:windlass").unwrap();
-        let error = Store::from_state(&store().to_state().unwrap(), other).err().unwrap();
+        let error = Store::new(other).with_state(&store().to_state().unwrap()).err().unwrap();
         assert!(matches!(error, StateError::Elsewhere { .. }), "{error}");
     }
 }

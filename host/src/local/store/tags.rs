@@ -16,7 +16,7 @@ impl Store {
     pub fn tag_resource(&mut self, request: &TagResource) -> Result<(), ServiceError> {
         let tags = request.tags.as_deref().ok_or_else(|| parameters::missing("tags"))?;
         parameters::tags(tags)?;
-        let secret = self.live_mut(request.secret_id.as_deref())?;
+        let secret = self.changeable(request.secret_id.as_deref())?;
         let merged = merged(&secret.tags, tags);
         if merged.len() > MAX_TAGS {
             return Err(ServiceError::new(Exception::InvalidRequest, "A secret can have up to 50 tags."));
@@ -32,7 +32,7 @@ impl Store {
     /// As AWS: unknown or deleted secret.
     pub fn untag_resource(&mut self, request: &UntagResource) -> Result<(), ServiceError> {
         let keys = request.tag_keys.as_deref().ok_or_else(|| parameters::missing("tagKeys"))?;
-        self.live_mut(request.secret_id.as_deref())?.tags.retain(|tag| !keys.contains(&tag.key));
+        self.changeable(request.secret_id.as_deref())?.tags.retain(|tag| !keys.contains(&tag.key));
         Ok(())
     }
 }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{CURRENT, DAY, PENDING, PREVIOUS, Secret, Store, Version, day, parameters, tags};
+use super::{CURRENT, DAY, Owner, PENDING, PREVIOUS, Secret, Store, Version, day, parameters, tags};
 use crate::local::api::{CreateSecret, GetSecretValue, Named, PutSecretValue, Tag, UpdateSecret, UpdateSecretVersionStage};
 use crate::local::error::{Exception, ServiceError};
 use crate::secret::SecretValue;
 
-/// Versions above this number are pruned, if they have no label and are a day old.
+/// Most versions of a secret. Above this number those are pruned that have no label and are a day old, and if there are none, no
+/// further one is made by hand.
 ///
 /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>
-const KEPT_VERSIONS: usize = 100;
+const MAX_VERSIONS: usize = 100;
 
 /// The answer of `GetSecretValue`.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Secret {
         }
     }
 
-    fn prune(&mut self, now: SystemTime) {
+    pub(super) fn prune(&mut self, now: SystemTime) {
         let mut old: Vec<(SystemTime, String)> = self
             .versions
             .iter()
@@ -81,11 +82,21 @@ impl Secret {
             .map(|(id, version)| (version.created, id.clone()))
             .collect();
         old.sort();
-        let surplus = self.versions.len().saturating_sub(KEPT_VERSIONS);
+        let surplus = self.versions.len().saturating_sub(MAX_VERSIONS);
         for (_, id) in old.into_iter().take(surplus) {
             self.versions.remove(&id);
         }
     }
+}
+
+fn refuse_one_more(versions: usize) -> Result<(), ServiceError> {
+    if versions > MAX_VERSIONS {
+        return Err(ServiceError::new(
+            Exception::LimitExceeded,
+            "You exceeded the maximum number of versions allowed on a secret.",
+        ));
+    }
+    Ok(())
 }
 
 impl Store {
@@ -99,7 +110,8 @@ impl Store {
     pub fn create_secret(&mut self, request: &CreateSecret, suffix: &str, now: SystemTime) -> Result<Named, ServiceError> {
         let token = parameters::token(request.client_request_token.as_deref(), Exception::InvalidRequest)?;
         let name = parameters::name(request.name.as_deref())?;
-        if name.contains('!') {
+        let owner = self.owners.get(name).cloned();
+        if name.contains('!') && owner.as_ref().and_then(Owner::service).is_none() {
             return Err(ServiceError::invalid_parameter("Names with `!` belong to secrets that AWS services manage."));
         }
         let value = parameters::value(request.secret_string.as_ref(), request.secret_binary.as_ref())?;
@@ -126,7 +138,8 @@ impl Store {
         let mut secret = self.blank(name, suffix, now);
         secret.description = request.description.clone();
         secret.kms_key_id = request.kms_key_id.clone();
-        secret.tags = tags::merged(&[], tags);
+        secret.tags = tags::merged(&owner.as_ref().map(Owner::tags).unwrap_or_default(), tags);
+        secret.owner = owner;
         let mut named = secret.named();
         if let Some(value) = value {
             secret.store(token, &value, now)?;
@@ -169,7 +182,8 @@ impl Store {
     /// As AWS: unknown or deleted secret; a label or version that is not there or has no value yet; a label that is not on the
     /// version, which is another error.
     pub fn get_secret_value(&mut self, request: &GetSecretValue, now: SystemTime) -> Result<Read, ServiceError> {
-        let secret = self.live_mut(request.secret_id.as_deref())?;
+        let name = self.live(request.secret_id.as_deref())?.name.clone();
+        let secret = self.secret_mut(&name)?;
         let stage = request.version_stage.as_deref();
         let id = match (request.version_id.as_deref(), stage) {
             (Some(id), stage) => {
@@ -219,7 +233,7 @@ impl Store {
         if asked.is_some_and(<[String]>::is_empty) {
             return Err(ServiceError::constraint("versionStages", "Member must have length greater than or equal to 1"));
         }
-        let present = self.live_mut(request.secret_id.as_deref())?;
+        let present = self.changeable(request.secret_id.as_deref())?;
         if let Some(given) = rotation_token {
             let running = present.running.as_ref().filter(|running| running.version == token);
             if running.is_none_or(|running| running.token.as_str() != given) {
@@ -243,6 +257,9 @@ impl Store {
         }
         secret.settle();
         secret.prune(now);
+        if secret.versions.len() > present.versions.len() {
+            refuse_one_more(secret.versions.len())?;
+        }
         *present = secret;
         Ok(Named { version_stages: Some(present.labels_of(token)), ..present.of_version(token) })
     }
@@ -255,10 +272,11 @@ impl Store {
     pub fn update_secret(&mut self, request: &UpdateSecret, now: SystemTime) -> Result<Named, ServiceError> {
         let token = parameters::token(request.client_request_token.as_deref(), Exception::InvalidRequest)?;
         let value = parameters::value(request.secret_string.as_ref(), request.secret_binary.as_ref())?;
-        let secret = self.live_mut(request.secret_id.as_deref())?;
-        if value.is_some() && secret.versions.contains_key(token) {
-            return Err(ServiceError::token_in_use(token, &secret.arn));
+        let present = self.changeable(request.secret_id.as_deref())?;
+        if value.is_some() && present.versions.contains_key(token) {
+            return Err(ServiceError::token_in_use(token, &present.arn));
         }
+        let mut secret = present.clone();
         if let Some(description) = &request.description {
             secret.description = Some(description.clone()).filter(|text| !text.is_empty());
         }
@@ -266,12 +284,17 @@ impl Store {
             secret.kms_key_id = Some(key.clone()).filter(|text| !text.is_empty());
         }
         secret.changed = now;
-        let Some(value) = value else { return Ok(secret.named()) };
-        secret.store(token, &value, now)?;
-        secret.attach(CURRENT, token);
-        secret.abandon_unless(token);
-        secret.prune(now);
-        Ok(secret.of_version(token))
+        let mut named = secret.named();
+        if let Some(value) = value {
+            secret.store(token, &value, now)?;
+            secret.attach(CURRENT, token);
+            secret.abandon_unless(token);
+            secret.prune(now);
+            refuse_one_more(secret.versions.len())?;
+            named = secret.of_version(token);
+        }
+        *present = secret;
+        Ok(named)
     }
 
     /// `UpdateSecretVersionStage`: attaches, moves or removes a label. A label that is attached moves only if the request says
@@ -289,7 +312,7 @@ impl Store {
         parameters::label(label)?;
         let from = request.remove_from_version_id.as_deref();
         let to = request.move_to_version_id.as_deref();
-        let present = self.live_mut(request.secret_id.as_deref())?;
+        let present = self.changeable(request.secret_id.as_deref())?;
         for version in [from, to].into_iter().flatten() {
             if !present.versions.contains_key(version) {
                 return Err(ServiceError::version_not_found(version));
@@ -348,6 +371,8 @@ impl Store {
             name: name.to_owned(),
             description: None,
             kms_key_id: None,
+            owner: None,
+            policy: None,
             tags: Vec::new(),
             created: now,
             changed: now,
