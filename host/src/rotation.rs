@@ -504,7 +504,7 @@ impl Run<'_> {
                 let (secret, version) = (self.event.secret.clone(), self.event.version.clone());
                 StepError::Rejected { plugin, cause, effect, message, secret, version }
             }
-            why => StepError::Plugin { plugin, why },
+            why @ (CallError::Failure { .. } | CallError::Stopped(_)) => StepError::Plugin { plugin, why },
         }
     }
 }

@@ -247,6 +247,7 @@ mod tests {
         let proxied = format!("127.0.0.1:0={service}").parse().unwrap();
         let proxy = ServiceProxy::start(&proxied, backend).await.unwrap();
         let ask = async |byte: u8| {
+            #[expect(clippy::disallowed_methods, reason = "the client of the test")]
             let mut client = TcpStream::connect(proxy.address()).await.unwrap();
             client.write_u8(byte).await.unwrap();
             client.read_u8().await.ok()

@@ -170,10 +170,8 @@ impl Plugin {
     ///
     /// [`CallError::Failure`] is the plugin's word, [`CallError::Stopped`] the host's.
     pub async fn set_secret(&self, call: Call) -> Result<Outcome, CallError> {
-        match {
-            let _spending = spend("set-secret");
-            self.call::<rotator::Outcome>(&self.set_secret, call).await?
-        } {
+        let _spending = spend("set-secret");
+        match self.call::<rotator::Outcome>(&self.set_secret, call).await? {
             rotator::Outcome::Changed => Ok(Outcome::Changed),
             rotator::Outcome::Unchanged => Ok(Outcome::Unchanged),
         }
@@ -188,10 +186,8 @@ impl Plugin {
     pub async fn test_secret(&self, mut call: Call) -> Result<(), CallError> {
         let Handed { pending, current: _, previous: _, admin: _ } = call.handed;
         call.handed = Handed { pending, current: None, previous: None, admin: None };
-        match {
-            let _spending = spend("test-secret");
-            self.call::<rotator::Verdict>(&self.test_secret, call).await?
-        } {
+        let _spending = spend("test-secret");
+        match self.call::<rotator::Verdict>(&self.test_secret, call).await? {
             rotator::Verdict::Accepted => Ok(()),
         }
     }

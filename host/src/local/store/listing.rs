@@ -122,7 +122,7 @@ pub(super) fn page_size(asked: i64, max: usize) -> Result<usize, ServiceError> {
 /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html>. It calls the match of a description a
 /// prefix match; AWS looks for words, as for `all`.
 #[derive(Clone, Copy)]
-enum Key {
+enum Member {
     Name,
     Description,
     TagKey,
@@ -133,20 +133,20 @@ enum Key {
 }
 
 struct Test<'a> {
-    key: Key,
+    key: Member,
     values: &'a [String],
 }
 
 impl<'a> Test<'a> {
     fn parse(filter: &'a Filter) -> Result<Self, ServiceError> {
         let key = match filter.key.as_deref() {
-            Some("name") => Key::Name,
-            Some("description") => Key::Description,
-            Some("tag-key") => Key::TagKey,
-            Some("tag-value") => Key::TagValue,
-            Some("primary-region") => Key::PrimaryRegion,
-            Some("owning-service") => Key::OwningService,
-            Some("all") => Key::All,
+            Some("name") => Member::Name,
+            Some("description") => Member::Description,
+            Some("tag-key") => Member::TagKey,
+            Some("tag-value") => Member::TagValue,
+            Some("primary-region") => Member::PrimaryRegion,
+            Some("owning-service") => Member::OwningService,
+            Some("all") => Member::All,
             Some(_) | None => return Err(ServiceError::constraint("filters.member.key", FILTER_KEYS)),
         };
         let values = filter.values.as_deref().unwrap_or_default();
@@ -160,8 +160,8 @@ impl<'a> Test<'a> {
     fn passes(&self, secret: &Secret) -> bool {
         let texts = self.texts(secret);
         let matches = |wanted: &str| match self.key {
-            Key::All | Key::Description => texts.iter().any(|text| has_words(text, wanted)),
-            Key::Name | Key::TagKey | Key::TagValue | Key::PrimaryRegion | Key::OwningService => {
+            Member::All | Member::Description => texts.iter().any(|text| has_words(text, wanted)),
+            Member::Name | Member::TagKey | Member::TagValue | Member::PrimaryRegion | Member::OwningService => {
                 texts.iter().any(|text| text.starts_with(wanted))
             }
         };
@@ -174,13 +174,13 @@ impl<'a> Test<'a> {
         let values = || secret.tags.iter().map(|tag| tag.value.as_str());
         let owner = secret.owner.as_ref();
         match self.key {
-            Key::Name => vec![secret.name.as_str()],
-            Key::Description => description().collect(),
-            Key::TagKey => keys().collect(),
-            Key::TagValue => values().collect(),
-            Key::PrimaryRegion => owner.and_then(Owner::region).into_iter().collect(),
-            Key::OwningService => owner.and_then(Owner::service).into_iter().collect(),
-            Key::All => std::iter::once(secret.name.as_str()).chain(description()).chain(keys()).chain(values()).collect(),
+            Member::Name => vec![secret.name.as_str()],
+            Member::Description => description().collect(),
+            Member::TagKey => keys().collect(),
+            Member::TagValue => values().collect(),
+            Member::PrimaryRegion => owner.and_then(Owner::region).into_iter().collect(),
+            Member::OwningService => owner.and_then(Owner::service).into_iter().collect(),
+            Member::All => std::iter::once(secret.name.as_str()).chain(description()).chain(keys()).chain(values()).collect(),
         }
     }
 }
