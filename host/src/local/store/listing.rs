@@ -122,7 +122,7 @@ pub(super) fn page_size(asked: i64, max: usize) -> Result<usize, ServiceError> {
 /// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html>. It calls the match of a description a
 /// prefix match; AWS looks for words, as for `all`.
 #[derive(Clone, Copy)]
-enum Key {
+enum Attribute {
     Name,
     Description,
     TagKey,
@@ -133,35 +133,35 @@ enum Key {
 }
 
 struct Test<'a> {
-    key: Key,
+    attribute: Attribute,
     values: &'a [String],
 }
 
 impl<'a> Test<'a> {
     fn parse(filter: &'a Filter) -> Result<Self, ServiceError> {
-        let key = match filter.key.as_deref() {
-            Some("name") => Key::Name,
-            Some("description") => Key::Description,
-            Some("tag-key") => Key::TagKey,
-            Some("tag-value") => Key::TagValue,
-            Some("primary-region") => Key::PrimaryRegion,
-            Some("owning-service") => Key::OwningService,
-            Some("all") => Key::All,
+        let attribute = match filter.key.as_deref() {
+            Some("name") => Attribute::Name,
+            Some("description") => Attribute::Description,
+            Some("tag-key") => Attribute::TagKey,
+            Some("tag-value") => Attribute::TagValue,
+            Some("primary-region") => Attribute::PrimaryRegion,
+            Some("owning-service") => Attribute::OwningService,
+            Some("all") => Attribute::All,
             Some(_) | None => return Err(ServiceError::constraint("filters.member.key", FILTER_KEYS)),
         };
         let values = filter.values.as_deref().unwrap_or_default();
         if !(1..=10).contains(&values.len()) {
             return Err(ServiceError::constraint("filters.member.values", "Member must have length between 1 and 10, inclusive"));
         }
-        Ok(Self { key, values })
+        Ok(Self { attribute, values })
     }
 
     /// Whether one of the values matches; one that begins with `!` matches what the rest of it does not.
     fn passes(&self, secret: &Secret) -> bool {
         let texts = self.texts(secret);
-        let matches = |wanted: &str| match self.key {
-            Key::All | Key::Description => texts.iter().any(|text| has_words(text, wanted)),
-            Key::Name | Key::TagKey | Key::TagValue | Key::PrimaryRegion | Key::OwningService => {
+        let matches = |wanted: &str| match self.attribute {
+            Attribute::All | Attribute::Description => texts.iter().any(|text| has_words(text, wanted)),
+            Attribute::Name | Attribute::TagKey | Attribute::TagValue | Attribute::PrimaryRegion | Attribute::OwningService => {
                 texts.iter().any(|text| text.starts_with(wanted))
             }
         };
@@ -173,14 +173,14 @@ impl<'a> Test<'a> {
         let keys = || secret.tags.iter().map(|tag| tag.key.as_str());
         let values = || secret.tags.iter().map(|tag| tag.value.as_str());
         let owner = secret.owner.as_ref();
-        match self.key {
-            Key::Name => vec![secret.name.as_str()],
-            Key::Description => description().collect(),
-            Key::TagKey => keys().collect(),
-            Key::TagValue => values().collect(),
-            Key::PrimaryRegion => owner.and_then(Owner::region).into_iter().collect(),
-            Key::OwningService => owner.and_then(Owner::service).into_iter().collect(),
-            Key::All => std::iter::once(secret.name.as_str()).chain(description()).chain(keys()).chain(values()).collect(),
+        match self.attribute {
+            Attribute::Name => vec![secret.name.as_str()],
+            Attribute::Description => description().collect(),
+            Attribute::TagKey => keys().collect(),
+            Attribute::TagValue => values().collect(),
+            Attribute::PrimaryRegion => owner.and_then(Owner::region).into_iter().collect(),
+            Attribute::OwningService => owner.and_then(Owner::service).into_iter().collect(),
+            Attribute::All => std::iter::once(secret.name.as_str()).chain(description()).chain(keys()).chain(values()).collect(),
         }
     }
 }
