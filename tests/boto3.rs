@@ -52,7 +52,8 @@ fn boto3_lives_through_the_whole_life_of_a_secret() {
 #[test]
 fn plain_calls_differ_from_moto_only_where_moto_differs_from_aws() {
     let port = port::free();
-    let moto = Program::at(built::target_folder().join("aws-cli/bin/moto_server")).args(["-H", "127.0.0.1", "-p"]).arg(port.to_string());
+    let moto =
+        Program::at(built::target_folder().join("aws-cli/bin/moto_server")).args(["-H", "127.0.0.1", "-p"]).arg(port.to_string());
     let moto = moto.start();
     let alive = Request { method: "GET", path: "/moto-api/", login: None, headers: &[], body: b"" };
     moto.until_ready(|| alive.send(port).is_ok());

@@ -82,18 +82,24 @@ fn no_random_sequence_of_faults_locks_anybody_out() {
     summary.assert_nothing_violated();
 }
 
+/// What `tests/run --explore` was told.
+fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "test functions have no arguments; read in tests that run alone")]
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Every single fault, then pairs and random sequences by turns: until all pairs are tried, or the seconds of `WINDLASS_EXPLORE` are
 /// over. `tests/run --explore` runs it.
 #[test]
 #[ignore = "takes as long as it is given: tests/run --explore"]
 fn explore() {
-    let seconds = std::env::var("WINDLASS_EXPLORE").ok().filter(|seconds| !seconds.is_empty());
+    let seconds = variable("WINDLASS_EXPLORE");
     let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.parse().unwrap()));
     let of_kinds = all_singles(&Explorer::windlass());
     let singles = sweep(schedules(&of_kinds).into_iter(), end, Explorer::windlass);
     println!("single faults: {singles}");
     singles.assert_nothing_violated();
-    let seed = std::env::var("WINDLASS_SEED").map_or_else(|_| RandomState::new().hash_one(0), |seed| seed.parse().unwrap());
+    let seed = variable("WINDLASS_SEED").map_or_else(|| RandomState::new().hash_one(0), |seed| seed.parse().unwrap());
     let sequences = end.map(|end| Instant::now() + end.saturating_duration_since(Instant::now()) / 2);
     let random = random(&of_kinds, seed, if end.is_some() { u32::MAX } else { 20_000 }, sequences);
     println!("random sequences, WINDLASS_SEED={seed}: {random}");
@@ -109,7 +115,7 @@ fn explore() {
 #[test]
 #[ignore = "needs a schedule: tests/run --explore SCHEDULE"]
 fn one_schedule() {
-    let schedule: Schedule = std::env::var("WINDLASS_SCHEDULE").unwrap().parse().unwrap();
+    let schedule: Schedule = variable("WINDLASS_SCHEDULE").unwrap().parse().unwrap();
     let outcome = Explorer::windlass().explore(&schedule);
     println!("{}", outcome.story);
     assert!(outcome.violations.is_empty(), "{:#?}", outcome.violations);

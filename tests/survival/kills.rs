@@ -29,6 +29,12 @@ fn moment(round: u64) -> Duration {
     Duration::from_millis((bits ^ (bits >> 31)) % LATEST)
 }
 
+/// Lets time pass. What it waits for is a moment of its own choice, nothing that could be asked for.
+fn wait(time: Duration) {
+    #[expect(clippy::disallowed_methods, reason = "a kill at a random moment is the point")]
+    std::thread::sleep(time);
+}
+
 /// A running `windlass local` with a state file.
 struct Local {
     process: Process,
@@ -126,7 +132,7 @@ fn the_local_secrets_manager_killed_a_hundred_times_loses_nothing() {
     for round in 1..=ROUNDS {
         let version = version(round);
         local.rotate(&version);
-        std::thread::sleep(moment(round));
+        wait(moment(round));
         local.process.kill();
         drop(local);
         local = Local::start(folder.path(), false);
@@ -156,7 +162,7 @@ fn the_function_killed_a_hundred_times_loses_nothing() {
     for round in 2..2 + ROUNDS {
         let version = version(round);
         local.rotate(&version);
-        std::thread::sleep(moment(round));
+        wait(moment(round));
         if let Some(pid) = local.bootstrap() {
             // It may have ended in this moment.
             let _gone = kill_process(pid, Signal::KILL);

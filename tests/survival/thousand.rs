@@ -79,10 +79,12 @@ async fn rotate_all() {
         let mut finished = 0;
         while finished < SECRETS {
             let report = reports.recv().await.unwrap();
-            match report.happened {
+            match &report.happened {
                 Happened::Succeeded => finished += 1,
                 Happened::Started { .. } | Happened::StepSucceeded { .. } => {}
-                other => panic!("{}: {other:?}", report.arn),
+                Happened::StepFailed { .. } | Happened::Failed { .. } | Happened::Abandoned { .. } => {
+                    panic!("{}: {:?}", report.arn, report.happened)
+                }
             }
         }
         memory.push(resident());
