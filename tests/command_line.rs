@@ -55,6 +55,8 @@ fn the_demo_in_json_is_one_object_of_this_shape() {
     let digest = report["plugin"]["digest"].take();
     assert_eq!(digest, inspected("rabbitmq")["digest"]);
     let step = |step, outcome| json!({ "step": step, "outcome": outcome, "host_us": null, "plugin_us": null });
+    let mut tested = step("testSecret", "accepted");
+    tested["negative_control"] = "refused".into();
     assert_eq!(
         report,
         json!({
@@ -62,7 +64,7 @@ fn the_demo_in_json_is_one_object_of_this_shape() {
             "steps": [
                 step("createSecret", "created"),
                 step("setSecret", "changed"),
-                step("testSecret", "accepted"),
+                tested,
                 step("finishSecret", "promoted"),
             ],
             "labels_before": null,

@@ -229,12 +229,9 @@ fn json_output_is_one_object_and_nothing_else() {
     let digest = report["digest"].take();
     assert!(digest.as_str().unwrap().starts_with("sha256:"), "{digest}");
     let step = |step, outcome| json!({ "step": step, "outcome": outcome, "host_us": null, "plugin_us": null });
-    let steps = [
-        step("createSecret", "created"),
-        step("setSecret", "changed"),
-        step("testSecret", "accepted"),
-        step("finishSecret", "promoted"),
-    ];
+    let mut tested = step("testSecret", "accepted");
+    tested["negative_control"] = "refused".into();
+    let steps = [step("createSecret", "created"), step("setSecret", "changed"), tested, step("finishSecret", "promoted")];
     assert_eq!(
         report,
         json!({ "secret": credential.path(), "plugin": "redis", "version": "0.1.0", "digest": null, "steps": steps })

@@ -59,7 +59,8 @@ def steps(client):
         ("force", lambda: client.delete_secret(SecretId="b", ForceDeleteWithoutRecovery=True)),
         ("get_gone", lambda: [error_code(lambda: client.get_secret_value(SecretId="b"))]),
         ("policy", lambda: client.put_resource_policy(SecretId="a", ResourcePolicy=json.dumps(
-            {"Version": "2012-10-17", "Statement": []}))),
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": {"AWS": "123456789012"},
+             "Action": "secretsmanager:DeleteSecret", "Resource": "*"}]}))),
     ]
 
 

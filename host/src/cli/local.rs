@@ -234,7 +234,7 @@ impl fmt::Display for Paste<'_> {
         writeln!(f, "#   aws secretsmanager rotate-secret --secret-id my/app --rotation-lambda-arn {} \\", function.as_str())?;
         writeln!(f, "#       --rotation-rules AutomaticallyAfterDays=30")?;
         writeln!(f, "#   aws secretsmanager describe-secret --secret-id my/app")?;
-        writeln!(f, "# Ctrl-C ends it.{}", if *kept { "" } else { " The secrets are gone then." })?;
+        writeln!(f, "# Ctrl-C ends it; the secrets {} then.", if *kept { "stay in the state file" } else { "are gone" })?;
         writeln!(f)
     }
 }
