@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use windlass_sdk::connection::{self, Connection};
 use windlass_sdk::{Credential, Failure, Service, Versions};
 
-struct Model;
+/// The plugin.
+pub struct Model;
 
 impl Service for Model {
     type Session = BufReader<Connection>;
