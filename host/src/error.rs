@@ -160,10 +160,8 @@ pub enum StepError {
     },
     /// The service refuses the new value, and will refuse it again.
     #[error(
-        "plugin `{plugin}`: {cause} ({effect}): {message}. To do: the service refuses this value, so every attempt with it will fail. \
-         Change the password options (`password` in the rule, or the tags windlass:password_length, windlass:exclude_characters, …), \
-         then start again with another value: `aws secretsmanager update-secret-version-stage --secret-id {secret} --version-stage \
-         AWSPENDING --remove-from-version-id {version}`, then `aws secretsmanager rotate-secret --secret-id {secret}`"
+        "plugin `{plugin}`: {cause} ({effect}): {message}. To do: the service refuses this value, so every attempt with it will fail. {}",
+        other_value(*effect, secret, version)
     )]
     Rejected {
         /// The plugin.
@@ -181,15 +179,15 @@ pub enum StepError {
     },
     /// Less time is left than setSecret takes at most.
     #[error(
-        "plugin `{plugin}` needs up to {seconds} s to change the credential (`budget.set_secret_seconds` in its manifest) and only \
-         {milliseconds} ms are left of the function's time, so nothing was begun. Raise the function's timeout"
+        "plugin `{plugin}` needs up to {seconds} s to change the credential (`budget.set_secret_seconds` in its manifest) and would get \
+         only {milliseconds} ms, so nothing was begun. Raise the function's timeout, and `limits.call_seconds` if that is less"
     )]
     TooLittleTimeToSet {
         /// The plugin.
         plugin: String,
         /// What it needs.
         seconds: u32,
-        /// What is left.
+        /// What a call could take: what is left of the function's time, and no more than the limit of a call.
         milliseconds: u128,
     },
     /// The service has refused as many logins as it may in one step.
@@ -437,6 +435,23 @@ impl StepError {
             cause = error.source();
         }
         message
+    }
+}
+
+/// How an operator gets from a value that the service refuses to another one. AWSPENDING may be taken away only where the service does
+/// certainly not hold it: otherwise it may be the label of the only credential that works.
+fn other_value(effect: Effect, secret: &SecretArn, version: &VersionId) -> String {
+    const OPTIONS: &str =
+        "the password options (`password` in the rule, or the tags windlass:password_length, windlass:exclude_characters, …)";
+    match effect {
+        Effect::Unchanged => format!(
+            "Change {OPTIONS}, then start again with another value: `aws secretsmanager update-secret-version-stage --secret-id {secret} \
+             --version-stage AWSPENDING --remove-from-version-id {version}`, then `aws secretsmanager rotate-secret --secret-id {secret}`"
+        ),
+        Effect::Changed | Effect::Unknown => format!(
+            "But it may hold this value all the same, so leave AWSPENDING where it is. Find out which version works with `windlass doctor \
+             {secret} --probe`, and follow what it says; then change {OPTIONS}"
+        ),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::config::{Config, Limits, SecretRule};
 use crate::error::StepError;
 use crate::event::{RotationEvent, Step};
 use crate::failure::Cause;
+use crate::failure::table::consequence;
 use crate::manifest::Manifest;
 use crate::password::PasswordPolicy;
 use crate::plugin::call::{Call, CallError, Handed, Outcome};
@@ -297,7 +298,7 @@ impl Run<'_> {
         let previous = self.previous(file.manifest(), &generated, &current).await?;
         let admin = self.admin(file.manifest(), &current).await?;
         let plugin = self.load(file).await?;
-        self.time_to_set(plugin.manifest())?;
+        let needed = self.time_to_set(plugin.manifest())?;
         let mut pause = Self::FIRST_PAUSE;
         loop {
             let (current, previous, admin) = (Some(current.clone()), previous.clone(), admin.clone());
@@ -308,7 +309,7 @@ impl Run<'_> {
             match outcome {
                 Ok(Outcome::Changed) => return Ok(StepOutcome::Changed),
                 Ok(Outcome::Unchanged) => return Ok(StepOutcome::Unchanged),
-                Err(why) if !self.later(&why, &mut pause).await => return Err(self.plugin_error(&plugin, why)),
+                Err(why) if !self.later(&why, &mut pause, needed).await => return Err(self.plugin_error(&plugin, why)),
                 Err(_) => {}
             }
         }
@@ -329,6 +330,7 @@ impl Run<'_> {
                 self.used.control = Some(Control::Refused);
                 Ok(StepOutcome::Accepted)
             }
+            Err(why) if self.over_refused(&why) => Err(self.plugin_error(&plugin, why)),
             Err(why) => Err(StepError::ControlInconclusive { plugin: name(), why }),
         }
     }
@@ -379,15 +381,16 @@ impl Run<'_> {
         }
     }
 
-    /// Refuses to begin a change that the time left is too short for.
-    fn time_to_set(&self, manifest: &Manifest) -> Result<(), StepError> {
-        let Some(seconds) = manifest.budget.set_secret_seconds else { return Ok(()) };
-        let left = self.time_left();
-        if left < Duration::from_secs(seconds.into()) {
+    /// How much time a change needs. Refused if a call would get less.
+    fn time_to_set(&self, manifest: &Manifest) -> Result<Duration, StepError> {
+        let Some(seconds) = manifest.budget.set_secret_seconds else { return Ok(Rotator::LEAST_TIME) };
+        let needed = Duration::from_secs(seconds.into());
+        let given = self.time_left().min(self.rotator.config.limits(self.rule()).call());
+        if given < needed {
             let plugin = manifest.name.to_string();
-            return Err(StepError::TooLittleTimeToSet { plugin, seconds, milliseconds: left.as_millis() });
+            return Err(StepError::TooLittleTimeToSet { plugin, seconds, milliseconds: given.as_millis() });
         }
-        Ok(())
+        Ok(needed)
     }
 
     /// Tests one value, again and again while the service says that it needs time.
@@ -400,7 +403,7 @@ impl Run<'_> {
             let result = plugin.test_secret(call).await;
             self.used.plugin_time += begin.elapsed();
             match result {
-                Err(why) if self.later(&why, &mut pause).await => {}
+                Err(why) if self.later(&why, &mut pause, Rotator::LEAST_TIME).await => {}
                 result => return Ok(result),
             }
         }
@@ -409,14 +412,14 @@ impl Run<'_> {
     /// The pause before anything is tried again, which doubles each time.
     const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-    /// Whether the plugin says that the service only needs time, and there is some: waits, then. A service that applies changes late
-    /// must not depend on how soon Secrets Manager repeats a rotation, which is not documented.
-    async fn later(&self, why: &CallError, pause: &mut Duration) -> bool {
-        let later = matches!(why, CallError::Failure { cause: Cause::NotYetEffective | Cause::RateLimited, .. });
-        if !later
-            || self.used.refused.as_ref().is_some_and(RefusedLogins::used_up)
-            || self.time_left() < *pause + Rotator::LEAST_TIME
-        {
+    /// Whether the call is to be repeated, as the table of failures says, and whether there is time for that: the pause, and what the
+    /// call `needs`. Waits, then.
+    async fn later(&self, why: &CallError, pause: &mut Duration, needs: Duration) -> bool {
+        let repeated = match why {
+            CallError::Failure { cause, effect, .. } => consequence(*cause, *effect).repeated,
+            CallError::Stopped(_) => false,
+        };
+        if !repeated || self.used.refused.as_ref().is_some_and(RefusedLogins::used_up) || self.time_left() < *pause + needs {
             return false;
         }
         sleep(*pause).await;
@@ -494,9 +497,19 @@ impl Run<'_> {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// Whether a plugin ended as it did because the service has refused as many logins as it may. Whatever else stopped it has a better
+    /// error of its own.
+    fn over_refused(&self, why: &CallError) -> bool {
+        let about_logins = matches!(
+            why,
+            CallError::Failure { cause: Cause::Unauthorized | Cause::NotYetEffective | Cause::RateLimited | Cause::Denied, .. }
+        );
+        about_logins && self.used.refused.as_ref().is_some_and(RefusedLogins::used_up)
+    }
+
     fn plugin_error(&self, plugin: &Plugin, why: CallError) -> StepError {
         let plugin = plugin.manifest().name.to_string();
-        if let Some(refused) = self.used.refused.as_ref().filter(|refused| refused.used_up()) {
+        if let Some(refused) = self.used.refused.as_ref().filter(|_| self.over_refused(&why)) {
             return StepError::TooManyRefusedLogins { plugin, refused: refused.count(), most: refused.most(), why };
         }
         match why {

@@ -108,12 +108,14 @@ async fn send(network: &mut CallNetwork, request: Request) -> Result<Response, H
     let message = message(&endpoint, request, network.limits())?;
     let (stream, _slot) = network.open(&name).await?;
     let spending = spend_within(format!("waiting for {}", endpoint.address()));
-    let answer = exchange(stream, message, network.limits(), network.deadline()).await;
+    // RFC 9110 section 15.5.2: the request lacks valid authentication credentials. Whatever becomes of the body, the service has said so.
+    let head = |status| {
+        if status == 401 {
+            network.refused().answer();
+        }
+    };
+    let answer = answered(stream, message, network.limits(), network.deadline(), head).await;
     drop(spending);
-    // RFC 9110 section 15.5.2: the request lacks valid authentication credentials.
-    if answer.as_ref().is_ok_and(|response| response.status == 401) {
-        network.refused().answer();
-    }
     answer.map_err(|why| HttpError::Broken { address: endpoint.address(), why })
 }
 
@@ -132,6 +134,20 @@ pub async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    answered(stream, message, limits, deadline, |_| ()).await
+}
+
+/// The same; `heard` hears the status as soon as it is there.
+async fn answered<S>(
+    stream: S,
+    message: hyper::Request<Full<Bytes>>,
+    limits: &Limits,
+    deadline: Instant,
+    heard: impl FnOnce(u16),
+) -> Result<Response, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let io = limits.io();
     let late = || no_answer(io);
     let mut protocol = http1::Builder::new();
@@ -142,6 +158,7 @@ where
         let answer = timeout_at(end_of(io, deadline), sender.send_request(message)).await;
         let answer = answer.map_err(|_| late())?.map_err(|error| in_words(&error))?;
         let (head, body) = answer.into_parts();
+        heard(head.status.as_u16());
         let body = timeout_at(end_of(io, deadline), whole(body, limits)).await.map_err(|_| late())??;
         match head.status.as_u16() {
             // Nobody asked for another protocol, and what would follow is not HTTP.
@@ -339,6 +356,15 @@ mod tests {
         let error = result.err().unwrap();
         let (cause, effect) = error.cause_and_effect();
         (cause, effect, error.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_refused_login_is_counted_though_the_rest_of_the_answer_is_missing() {
+        let answer = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 10\r\n\r\nabc".to_vec();
+        let port = listen(answers(None, answer, AndThen::HangsUp)).await;
+        let mut call = call(endpoint("127.0.0.1", port, Tls::Plain), &[], Limits::default());
+        assert!(matches!(send(&mut call, request("GET", "/")).await, Err(HttpError::Broken { .. })));
+        assert_eq!(call.refused().count(), 1);
     }
 
     #[rstest]

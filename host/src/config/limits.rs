@@ -250,8 +250,8 @@ pub const TABLE: &[Row; 18] = &[
         least: 2,
         most: 64,
         reason: "that the service refuses in one step, all its calls and the negative control together: services lock accounts that are \
-                 tried too often. A rotation causes one in setSecret and one in testSecret. Further connections are denied, and the \
-                 step fails",
+                 tried too often. A rotation causes one in setSecret, before the current credential is tried, and one in testSecret, \
+                 so at least two have to be allowed. Further connections are denied, and the step fails",
     },
 ];
 

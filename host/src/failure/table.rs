@@ -12,7 +12,8 @@ use crate::error::{Blame, Retry};
 pub struct Consequence {
     /// Lambda's `errorType`.
     pub error_type: &'static str,
-    /// Whether the host repeats the call within the step, after a pause that doubles, as long as there is time.
+    /// Whether the host repeats the call within the step, after a pause that doubles, as long as there is time. A service that applies
+    /// changes late must not depend on how soon Secrets Manager repeats a rotation, which is not documented.
     pub repeated: bool,
     /// Whether Secrets Manager's next attempt can succeed without anybody doing anything.
     pub retry: Retry,
@@ -48,7 +49,16 @@ pub const fn consequence(cause: Cause, effect: Effect) -> Consequence {
             false,
             Retry::AfterChange,
             Blame::Operator,
-            "the service refuses the new value: change the password options, remove AWSPENDING from the version and rotate again",
+            match effect {
+                Effect::Unchanged => {
+                    "the service refuses the new value: change the password options, remove AWSPENDING from the version and rotate again"
+                }
+                // What is labelled AWSPENDING may be the only credential that works.
+                Effect::Changed | Effect::Unknown => {
+                    "the service refuses the new value and may hold it all the same, so keep AWSPENDING: find out with `windlass doctor \
+                     SECRET --probe` which version works, and follow what it says; then change the password options"
+                }
+            },
         ),
         Cause::RateLimited => ("Windlass.RateLimited", true, Retry::Helps, Blame::Service, NOTHING),
         Cause::NotYetEffective => ("Windlass.NotYetEffective", true, Retry::Helps, Blame::Service, NOTHING),

@@ -114,6 +114,16 @@ fn the_admin_changes_and_settles_what_the_user_may_not() {
 }
 
 #[test]
+fn the_host_hears_of_every_refused_login_and_of_no_other() {
+    let mut scene = scene(&["before"], Change::Works).previous([("password", "before")]);
+    assert_eq!(scene.set_secret::<Fake>(), Ok(Outcome::Changed));
+    assert_eq!(scene.refused(), [Role::Pending, Role::Current]);
+    PASSWORDS.take();
+    scene.test_secret::<Fake>().unwrap_err();
+    assert_eq!(scene.refused(), [Role::Pending, Role::Current, Role::Pending]);
+}
+
+#[test]
 fn a_refusal_names_what_was_tried() {
     let failure = scene(&["now"], Change::OnlyAdmin).previous([("password", "before")]).set_secret::<Fake>().unwrap_err();
     assert_eq!((failure.cause(), failure.effect()), (Cause::Unauthorized, Effect::Unchanged));

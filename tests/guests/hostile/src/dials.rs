@@ -37,6 +37,19 @@ pub fn requests_again_and_again() -> Result<(), Failure> {
     }
 }
 
+/// Sends a request until it is answered with a success.
+pub fn requests_until_accepted() -> Result<(), Failure> {
+    while http::get(&endpoint(), "/").send()?.ok().is_err() {}
+    Ok(())
+}
+
+/// Sends two requests, takes whatever comes, and panics.
+pub fn requests_twice_and_panics() -> Result<(), Failure> {
+    requests()?;
+    requests()?;
+    panic!("this guest panics after two requests")
+}
+
 /// Says hello and reads whatever comes, until the service closes.
 pub fn reads_without_end() -> Result<(), Failure> {
     let mut connection = connection::open(&endpoint())?;

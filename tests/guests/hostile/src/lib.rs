@@ -46,6 +46,8 @@ fn behave(pending: &Credential) -> Result<(), Failure> {
         Some("reads-without-end") => dials::reads_without_end(),
         Some("recurses") => exhausts::recurses(),
         Some("requests") => dials::requests(),
+        Some("requests-twice-and-panics") => dials::requests_twice_and_panics(),
+        Some("requests-until-accepted") => dials::requests_until_accepted(),
         Some("requests-again-and-again") => dials::requests_again_and_again(),
         Some("says-its-secret") => tells::says_its_secret(pending),
         Some("sends-40000-headers") => floods::sends_40000_headers(),
