@@ -13,7 +13,7 @@ use windlass::capability::network::Network;
 use windlass::config::{Config, Limits};
 use windlass::manifest::SECTION;
 use windlass::plugin::call::{Call, Handed, Outcome};
-use windlass::plugin::compiler::{CompileError, Compiler};
+use windlass::plugin::code::compiler::{CompileError, Compiler};
 use windlass::plugin::component_file::ComponentFile;
 use windlass::plugin::load::{LoadError, Plugins};
 use windlass::secret::SecretValue;
@@ -52,7 +52,7 @@ fn soon() -> Instant {
 #[tokio::test]
 async fn code_of_the_confined_compiler_loads_and_runs() {
     let plugins = Plugins::new(Compiler::Executable(COMPILER.into())).unwrap();
-    let plugin = plugins.load(plugin(""), soon()).await.unwrap();
+    let plugin = plugins.load(&plugin(""), Ok(None), soon()).await.unwrap();
     let config = Config::from_vars([], Path::new("/nowhere")).unwrap();
     let handed = Handed { pending: SecretValue::text("new"), current: None, previous: None, admin: None };
     let call = Call {
@@ -72,7 +72,7 @@ async fn code_of_the_confined_compiler_loads_and_runs() {
 async fn a_component_that_is_not_valid_is_refused_in_one_line() {
     // Well-formed from the outside, where `ComponentFile` looks; the body of its function is of the wrong type.
     let plugins = Plugins::new(Compiler::Executable(COMPILER.into())).unwrap();
-    let loaded = plugins.load(plugin("(func (result i32) (i64.const 1))"), soon()).await;
+    let loaded = plugins.load(&plugin("(func (result i32) (i64.const 1))"), Ok(None), soon()).await;
     let Err(LoadError::Compile(CompileError::Refused { complaint })) = loaded else { panic!("{:?}", loaded.err()) };
     assert!(complaint.contains("type mismatch") && !complaint.contains('\n'), "{complaint}");
 }

@@ -30,10 +30,10 @@ use windlass::local::client::http_client;
 use windlass::local::ids;
 use windlass::local::protocol::Operation;
 use windlass::local::store::{CURRENT, FunctionArn, PENDING};
-use windlass::plugin::catalogue::PluginSource;
-use windlass::plugin::compiler::Compiler;
+use windlass::plugin::code::compiler::Compiler;
 use windlass::plugin::component_file::ComponentFile;
 use windlass::plugin::load::Plugins;
+use windlass::plugin::source::PluginSource;
 use windlass::rotation::{Control, Rotator, StepOutcome, StepReport};
 use windlass::secret::SecretValue;
 use windlass::secrets::SecretsManager;
@@ -91,7 +91,7 @@ impl Scene {
             let backend = Arc::clone(&asked);
             async move { backend.exchange(operation, &body).await }
         }));
-        let source = PluginSource::Only(Box::new(ComponentFile::read(&built::guest(guest)).unwrap()));
+        let source = PluginSource::only(ComponentFile::read(&built::guest(guest)).unwrap(), None);
         let rotator = Rotator::new(config, source, secrets, Plugins::new(Compiler::InProcess).unwrap(), network);
         Self { backend, rotator, arn, token, requests, canary }
     }

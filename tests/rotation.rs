@@ -27,6 +27,8 @@ mod hostile_plugins;
 mod interrupted;
 #[path = "rotation/scene.rs"]
 mod scene;
+#[path = "rotation/swap.rs"]
+mod swap;
 #[path = "rotation/trust.rs"]
 mod trust;
 #[path = "rotation/twice.rs"]

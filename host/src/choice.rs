@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -13,11 +14,11 @@ use crate::capability::refused_logins::RefusedLogins;
 use crate::config::{Config, SecretRule};
 use crate::error::StepError;
 use crate::event::SecretArn;
-use crate::manifest::{Manifest, PluginName, SecretShape};
+use crate::manifest::{Manifest, SecretShape};
 use crate::password::PasswordPolicy;
 use crate::plugin::call::{Call, Handed};
-use crate::plugin::catalogue::{Catalogue, PluginSource};
-use crate::plugin::component_file::ComponentFile;
+use crate::plugin::reference::Reference;
+use crate::plugin::source::{FoundPlugin, Origin, PluginSource};
 use crate::secret::{SecretText, SecretValue};
 use crate::tags::Tags;
 use crate::trust::Trusted;
@@ -28,6 +29,17 @@ pub struct Choice<'a> {
     config: &'a Config,
     source: &'a PluginSource,
     rule: Option<&'a SecretRule>,
+}
+
+/// The component that serves a secret, and may run.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// The component.
+    pub trusted: Trusted,
+    /// Where it was found.
+    pub origin: Origin,
+    /// When what is there became what it is, where that is known.
+    pub changed: Option<SystemTime>,
 }
 
 impl<'a> Choice<'a> {
@@ -41,35 +53,28 @@ impl<'a> Choice<'a> {
         self.rule
     }
 
-    /// The component that serves the secret, if the operator trusts it.
+    /// The component that serves the secret, if the operator trusts it: by the operator's rule, else by the secret's tag, else by the
+    /// manifest that matches the secret's fields.
     ///
     /// # Errors
     ///
-    /// [`StepError::Catalogue`] if none or several do, [`StepError::Untrusted`] if that one may not run.
-    pub fn component(&self, tags: &Tags, value: &SecretValue) -> Result<Trusted, StepError> {
-        let catalogue = match self.source {
-            PluginSource::Only(file) => return Ok(Trusted::by_command_line((**file).clone())),
-            PluginSource::Folder(catalogue) => catalogue,
-        };
-        let file = self.chosen(catalogue, tags, value)?;
+    /// [`StepError::Source`] if none or several do, [`StepError::Untrusted`] if that one may not run.
+    pub async fn component(&self, tags: &Tags, value: &SecretValue, deadline: Instant) -> Result<Chosen, StepError> {
+        let reference: Option<&Reference> = self.rule.and_then(|rule| rule.plugin.as_ref()).or(tags.plugin.as_ref());
+        let none = SecretShape::default();
+        // Compared with the manifests' own texts; not kept.
+        let field = |name: &str| candidate::field(&none, value, name).map(|text| text.expose().to_owned());
+        let FoundPlugin { component, origin, changed } = self.source.find(reference, &field, deadline).await?;
+        if matches!(self.source, PluginSource::Only { .. }) {
+            return Ok(Chosen { trusted: Trusted::by_command_line(component), origin, changed });
+        }
         let trust = &self.config.trust;
         // Read only where it counts, so that nobody is stopped by a file that nobody asked for.
-        let signature = if trust.keys.is_empty() { None } else { catalogue.signature(&file.manifest().name)? };
-        let pins = self.rule.and_then(|rule| rule.digest.as_ref());
-        Ok(Trusted::judge(file, trust, pins, signature.as_deref())?)
-    }
-
-    /// By the operator's rule, else by the secret's tag, else by the manifest that matches the secret's fields.
-    fn chosen(&self, catalogue: &Catalogue, tags: &Tags, value: &SecretValue) -> Result<ComponentFile, StepError> {
-        let named: Option<&PluginName> = self.rule.and_then(|rule| rule.plugin.as_ref()).or(tags.plugin.as_ref());
-        Ok(match named {
-            Some(name) => catalogue.named(name)?,
-            None => {
-                let none = SecretShape::default();
-                // Compared with the manifests' own texts; not kept.
-                catalogue.matching(&|name| candidate::field(&none, value, name).map(|text| text.expose().to_owned()))?
-            }
-        })
+        let signature = if trust.keys.is_empty() { None } else { self.source.signature(&origin, deadline).await? };
+        // A tag's digest is no pin: whoever may tag a secret does not say what is trusted.
+        let pins = self.rule.and_then(SecretRule::pins);
+        let trusted = Trusted::judge(component, trust, pins.as_ref(), signature.as_deref())?;
+        Ok(Chosen { trusted, origin, changed })
     }
 
     /// What is generated and how: operator, then tags, then manifest, then environment, then the defaults.

@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
 use crate::redact::legible;
 
 pub mod build;
+pub mod compile;
 pub mod config;
 pub mod demo;
 pub mod diff;
@@ -26,6 +27,7 @@ pub mod doctor;
 pub mod inspect;
 pub mod keygen;
 pub mod local;
+pub mod package;
 pub mod rotate;
 pub mod sign;
 pub mod toolchain;
@@ -57,6 +59,8 @@ enum Command {
     Config(config::Args),
     Keygen(keygen::Args),
     Sign(sign::Args),
+    Compile(compile::Args),
+    Package(package::Args),
 }
 
 /// What a command ends with.
@@ -76,6 +80,8 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args, out),
         Command::Doctor(args) => wait_for(async { Ok(doctor::run(args, out).await?) }),
         Command::Config(args) => config::run(&args, out),
+        Command::Compile(args) => compile::run(&args, out),
+        Command::Package(args) => package::run(&args, out),
         Command::Keygen(args) => keygen::run(&args, out),
         Command::Sign(args) => sign::run(&args, out),
     };

@@ -12,26 +12,36 @@ use toml::Spanned;
 use crate::capability::grant::Grant;
 use crate::event::SecretArn;
 use crate::manifest::PluginName;
+use crate::package::PackageManifest;
 use crate::password::{PasswordOptions, PasswordPolicy};
+use crate::plugin::code::policy::CodePolicy;
 
 pub mod client_certificate;
+mod code;
 pub mod error;
 pub mod explain;
 pub mod limits;
 pub mod rule;
+pub mod s3;
+pub mod swap;
 pub mod trust;
 
 pub use client_certificate::ClientCertificateFiles;
 pub use error::{ConfigError, RuleError};
 pub use limits::{Limit, Limits, LimitsTable};
 pub use rule::{SecretPattern, SecretRule};
+use s3::{S3Prefixes, S3Table};
+use swap::SwapWithinRotation;
 use trust::{PluginTable, Trust, TrustTable};
+
+use self::code::CodeTable;
 
 /// Everything that is decided before the first event.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The folder that holds the plugins. `WINDLASS_PLUGINS`; default `plugins` beside the executable.
-    pub plugins: PathBuf,
+    /// The folders that hold plugins. `WINDLASS_PLUGINS`, with colons between them; default `plugins` beside the executable, and
+    /// `/opt/plugins`, where Lambda unpacks the folder `plugins` of layers.
+    pub plugins: Vec<PathBuf>,
     /// Where Secrets Manager answers, if not at the region's own endpoint. `SECRETS_MANAGER_ENDPOINT`, as in AWS's templates; the
     /// SDK's `AWS_ENDPOINT_URL_SECRETS_MANAGER` and `AWS_ENDPOINT_URL` work too.
     pub secrets_manager_endpoint: Option<String>,
@@ -51,6 +61,10 @@ pub struct Config {
     pub loopback: Loopback,
     /// Which plugins may run. Recommended is a signature; without a table `trust`, every plugin that is not pinned otherwise.
     pub trust: Trust,
+    /// Which objects of S3 may be plugins. None, unless the file says so.
+    pub s3: S3Prefixes,
+    /// Which code that was made ahead of time may run, by the file and by the package that the function is.
+    pub code: CodePolicy,
 }
 
 /// Which loopback addresses plugins may reach. In Lambda the Runtime API and extensions listen there.
@@ -75,6 +89,12 @@ pub struct Defaults {
     /// What generated values look like where neither the secret's tags nor the plugin's manifest say it.
     #[serde(default)]
     pub password: PasswordOptions,
+    /// Whether a new component first proves itself by a test of the credential in use. Default false.
+    #[serde(default)]
+    pub canary: bool,
+    /// What becomes of a rotation whose plugin changes after it has begun. Default: the change waits for the next one.
+    #[serde(default)]
+    pub swap_within_rotation: SwapWithinRotation,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +113,9 @@ struct File {
     trust: Option<TrustTable>,
     #[serde(default)]
     plugins: BTreeMap<PluginName, PluginTable>,
+    s3: Option<S3Table>,
+    #[serde(default)]
+    code: CodeTable,
 }
 
 #[derive(Deserialize, Default)]
@@ -103,6 +126,11 @@ struct TlsTable {
 }
 
 impl Config {
+    /// Where Lambda unpacks the folder `plugins` of a layer.
+    ///
+    /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html>
+    const LAYERS: &str = "/opt/plugins";
+
     /// The names of the environment variables that AWS's templates take for password options.
     const PASSWORD_VARIABLES: [&str; 7] = [
         "PASSWORD_LENGTH",
@@ -122,6 +150,7 @@ impl Config {
     /// [`ConfigError`] for a file that was named and cannot be read, anything that does not parse, and every unknown key.
     pub fn from_vars(vars: impl IntoIterator<Item = (String, String)>, home: &Path) -> Result<Self, ConfigError> {
         let mut config = Self::with_plugins(home.join("plugins"));
+        config.plugins.push(PathBuf::from(Self::LAYERS));
         let mut file = None;
         for (name, value) in vars {
             // AWS's templates are deployed with empty variables for parameters that were left out.
@@ -131,7 +160,7 @@ impl Config {
             match name.as_str() {
                 "SECRETS_MANAGER_ENDPOINT" => config.secrets_manager_endpoint = Some(value),
                 "AWS_LAMBDA_RUNTIME_API" => config.runtime_api = Some(value),
-                "WINDLASS_PLUGINS" => config.plugins = PathBuf::from(value),
+                "WINDLASS_PLUGINS" => config.plugins = std::env::split_paths(&value).collect(),
                 "WINDLASS_CONFIG" => file = Some(PathBuf::from(value)),
                 "WINDLASS_LOG" => {} // read by `log`
                 variable if Self::PASSWORD_VARIABLES.contains(&variable) => {
@@ -150,13 +179,15 @@ impl Config {
             None if default.exists() => config.read_file(&default)?,
             None => {}
         }
+        let packaged = PackageManifest::read(home)?.map(|package| package.plugins).unwrap_or_default();
+        config.code.digests.extend(packaged.into_iter().map(|plugin| plugin.envelope));
         Ok(config)
     }
 
     /// A configuration that says nothing but where the plugins are.
     pub fn with_plugins(plugins: PathBuf) -> Self {
         Self {
-            plugins,
+            plugins: vec![plugins],
             secrets_manager_endpoint: None,
             runtime_api: None,
             environment_password: PasswordOptions::default(),
@@ -166,6 +197,8 @@ impl Config {
             limits: LimitsTable::default(),
             loopback: Loopback::default(),
             trust: Trust::default(),
+            s3: S3Prefixes::default(),
+            code: CodePolicy::default(),
         }
     }
 
@@ -201,9 +234,12 @@ impl Config {
             rule.check(&password).map_err(|source| wrong(rule.to_string(), source))?;
             self.rules.push(rule);
         }
-        let pinning_rules = self.rules.iter().any(|rule| rule.digest.is_some());
-        self.trust = Trust::of(text, file.trust, file.plugins, pinning_rules)
-            .map_err(|source| ConfigError::Trust { path: path.to_owned(), source })?;
+        let pinning_rules = self.rules.iter().any(|rule| rule.pins().is_some());
+        let wrong = |source| ConfigError::Trust { path: path.to_owned(), source };
+        self.trust = Trust::of(text, file.trust, file.plugins, pinning_rules).map_err(wrong)?;
+        self.s3 = S3Prefixes::of(file.s3, folder, self.trust.stated)
+            .map_err(|source| ConfigError::S3 { path: path.to_owned(), source })?;
+        self.code = file.code.policy(text).map_err(wrong)?;
         self.ca_files.extend(file.tls.ca_files.iter().map(|ca| folder.join(ca)));
         self.defaults = file.defaults;
         self.limits = file.limits;
@@ -221,6 +257,16 @@ impl Config {
     /// Where the plugin of a secret with this rule may connect, if anything is said about it.
     pub fn endpoints<'a>(&'a self, rule: Option<&'a SecretRule>) -> Option<&'a [Grant]> {
         rule.and_then(|rule| rule.endpoints.as_deref()).or(self.defaults.endpoints.as_deref())
+    }
+
+    /// Whether a new component first proves itself for a secret with this rule.
+    pub fn canary(&self, rule: Option<&SecretRule>) -> bool {
+        rule.and_then(|rule| rule.canary).unwrap_or(self.defaults.canary)
+    }
+
+    /// What becomes of a rotation of a secret with this rule whose plugin changes.
+    pub fn swap_within_rotation(&self, rule: Option<&SecretRule>) -> SwapWithinRotation {
+        rule.and_then(|rule| rule.swap_within_rotation).unwrap_or(self.defaults.swap_within_rotation)
     }
 
     /// The bounds of the plugin calls of a secret with this rule.
@@ -265,7 +311,10 @@ mod tests {
     fn an_empty_environment_grants_nothing() {
         let config = vars(&[]).unwrap();
         assert_eq!(config.limits(None), Limits::default());
-        assert_eq!((config.plugins, config.loopback), (PathBuf::from("/nowhere/plugins"), Loopback::Never));
+        assert_eq!(config.plugins, [PathBuf::from("/nowhere/plugins"), PathBuf::from("/opt/plugins")]);
+        assert_eq!(config.loopback, Loopback::Never);
+        let named = vars(&[("WINDLASS_PLUGINS", "/a:/b/c")]).unwrap();
+        assert_eq!(named.plugins, [PathBuf::from("/a"), PathBuf::from("/b/c")]);
     }
 
     #[test]

@@ -14,8 +14,11 @@ use crate::failure::{Cause, Effect};
 use crate::password::PasswordError;
 use crate::plugin::call::{CallError, Stop};
 use crate::plugin::catalogue::CatalogueError;
-use crate::plugin::compiler::CompileError;
+use crate::plugin::code::compiler::CompileError;
+use crate::plugin::digest::Digest;
 use crate::plugin::load::LoadError;
+use crate::plugin::objects::ObjectError;
+use crate::plugin::source::SourceError;
 use crate::secrets::{ErrorKind, SecretsError};
 use crate::state::NotRotatable;
 use crate::time_account::TimeAccount;
@@ -121,7 +124,7 @@ pub enum StepError {
     },
     /// No plugin serves the secret.
     #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
+    Source(#[from] SourceError),
     /// The plugin is not one that the operator trusts.
     #[error(transparent)]
     Untrusted(#[from] TrustError),
@@ -132,6 +135,35 @@ pub enum StepError {
         plugin: String,
         /// Why.
         source: LoadError,
+    },
+    /// The plugin was swapped after the rotation had begun.
+    #[error(
+        "plugin `{plugin}` was swapped after this rotation had begun{}, and it would go on with {found}. A swap is for the next rotation: put \
+         the component back and this one goes on; or write `swap_within_rotation = \"accept\"` into the secret's rule or into [defaults] of \
+         windlass.toml, if the two components understand each other",
+        begun.map(|begun| format!(" with {begun}")).unwrap_or_default()
+    )]
+    Swapped {
+        /// The plugin.
+        plugin: String,
+        /// The component that it has begun with, where that is known.
+        begun: Option<Digest>,
+        /// The component that is there now.
+        found: Digest,
+    },
+    /// The plugin is new to the secret and does not recognise the credential in use.
+    #[error(
+        "plugin `{plugin}` ({found}) is new to this secret and has to recognise the credential in use first (`canary`), but: {why}. \
+         Nothing was changed, and there is no earlier component to go on with. Put the earlier one back, or try the new one with \
+         `windlass rotate`"
+    )]
+    CanaryFailed {
+        /// The plugin.
+        plugin: String,
+        /// The new component.
+        found: Digest,
+        /// What it reported.
+        why: CallError,
     },
     /// The secret lacks a field that the plugin requires.
     #[error("the secret has no field `{field}`, which plugin `{plugin}` requires. Add it to the secret's JSON object")]
@@ -271,17 +303,33 @@ impl StepError {
             Self::NoPendingValue { .. } => "Windlass.NoPendingValue",
             Self::NoAdminValue { .. } => "Windlass.NoAdminValue",
             Self::AdminElsewhere { .. } => "Windlass.AdminElsewhere",
-            Self::Untrusted(_) | Self::Catalogue(CatalogueError::Signature { .. }) => "Windlass.PluginUntrusted",
+            Self::Untrusted(_) => "Windlass.PluginUntrusted",
             Self::Candidate(CandidateError::Differs { .. } | CandidateError::GeneratesIdentity { .. }) => {
                 "Windlass.IdentityDiffers"
             }
             Self::Candidate(CandidateError::Password(_)) => "Windlass.PasswordPolicy",
             Self::Candidate(_) => "Windlass.MalformedSecret",
             Self::Tag { .. } => "Windlass.InvalidTag",
-            Self::Catalogue(CatalogueError::SeveralMatch { .. }) => "Windlass.PluginAmbiguous",
-            Self::Catalogue(CatalogueError::Unusable { .. } | CatalogueError::OtherName { .. }) => "Windlass.PluginNotLoadable",
-            Self::Catalogue(_) => "Windlass.PluginNotFound",
+            Self::Source(error) => match error {
+                SourceError::Catalogue(CatalogueError::SeveralMatch { .. } | CatalogueError::Several { .. }) => {
+                    "Windlass.PluginAmbiguous"
+                }
+                SourceError::Catalogue(CatalogueError::Mismatch { .. }) | SourceError::OtherDigest { .. } => {
+                    "Windlass.PluginMismatch"
+                }
+                SourceError::Catalogue(CatalogueError::Unusable { .. } | CatalogueError::OtherName { .. })
+                | SourceError::Object(ObjectError::Unusable { .. }) => "Windlass.PluginNotLoadable",
+                SourceError::Catalogue(
+                    CatalogueError::Folder { .. } | CatalogueError::Missing { .. } | CatalogueError::NoMatch { .. },
+                )
+                | SourceError::Object(ObjectError::Missing { .. }) => "Windlass.PluginNotFound",
+                SourceError::Object(ObjectError::NotAllowed { .. } | ObjectError::Denied { .. }) => "Windlass.PluginDenied",
+                SourceError::Object(ObjectError::Unreachable { .. }) => "Windlass.PluginUnreachable",
+                SourceError::Signature { .. } => "Windlass.PluginUntrusted",
+            },
             Self::Load { .. } => "Windlass.PluginNotLoadable",
+            Self::Swapped { .. } => "Windlass.PluginSwapped",
+            Self::CanaryFailed { .. } => "Windlass.CanaryFailed",
             Self::MissingField { .. } => "Windlass.MalformedSecret",
             Self::Endpoint(EndpointError::MissingField { .. } | EndpointError::MalformedField { .. }) => "Windlass.MalformedSecret",
             Self::Endpoint(_) => "Windlass.EndpointDenied",
@@ -311,7 +359,8 @@ impl StepError {
             | Self::AdminElsewhere { .. }
             | Self::Untrusted(_)
             | Self::Tag { .. }
-            | Self::Catalogue(_)
+            | Self::Source(_)
+            | Self::Swapped { .. }
             | Self::MissingField { .. }
             | Self::Endpoint(_)
             | Self::TooLittleTime { .. }
@@ -333,16 +382,17 @@ impl StepError {
                 | ErrorKind::Timeout
                 | ErrorKind::Setup => Blame::Operator,
             },
-            Self::Plugin { why, .. } | Self::ControlInconclusive { why, .. } | Self::TooManyRefusedLogins { why, .. } => {
-                match why {
-                    CallError::Failure { cause, effect, .. } => consequence(*cause, *effect).blame,
-                    CallError::Stopped(_) => Blame::Plugin,
-                }
-            }
+            Self::Plugin { why, .. }
+            | Self::ControlInconclusive { why, .. }
+            | Self::TooManyRefusedLogins { why, .. }
+            | Self::CanaryFailed { why, .. } => match why {
+                CallError::Failure { cause, effect, .. } => consequence(*cause, *effect).blame,
+                CallError::Stopped(_) => Blame::Plugin,
+            },
             Self::Load { source, .. } => match source {
                 LoadError::Engine(_) => Blame::Host,
                 LoadError::Compile(CompileError::Refused { .. } | CompileError::TooLarge) => Blame::Plugin,
-                LoadError::Compile(_) | LoadError::Code(_) => Blame::Operator,
+                LoadError::Compile(_) | LoadError::Code(_) | LoadError::NoCode { .. } => Blame::Operator,
                 LoadError::Import(_) | LoadError::Export { .. } | LoadError::Type { .. } => Blame::Plugin,
             },
             Self::TestProvesNothing { .. } => Blame::Plugin,
@@ -365,12 +415,14 @@ impl StepError {
             },
             Self::Plugin { why: CallError::Failure { cause, effect, .. }, .. }
             | Self::ControlInconclusive { why: CallError::Failure { cause, effect, .. }, .. }
+            | Self::CanaryFailed { why: CallError::Failure { cause, effect, .. }, .. }
             | Self::TooManyRefusedLogins { why: CallError::Failure { cause, effect, .. }, .. }
             | Self::Rejected { cause, effect, .. } => consequence(*cause, *effect).retry,
             Self::OutOfTime { error, .. } => error.retry(),
             Self::Plugin { why: CallError::Stopped(Stop::Deadline), .. } | Self::NoPendingValue { .. } | Self::CurrentMoved => {
                 Retry::Helps
             }
+            Self::Source(SourceError::Object(ObjectError::Unreachable { .. })) => Retry::Helps,
             Self::Event(_)
             | Self::NotRotatable(_)
             | Self::NoCurrentValue
@@ -379,7 +431,9 @@ impl StepError {
             | Self::Untrusted(_)
             | Self::Candidate(_)
             | Self::Tag { .. }
-            | Self::Catalogue(_)
+            | Self::Source(_)
+            | Self::Swapped { .. }
+            | Self::CanaryFailed { .. }
             | Self::Load { .. }
             | Self::MissingField { .. }
             | Self::Endpoint(_)
@@ -409,7 +463,9 @@ impl StepError {
             | Self::AdminElsewhere { .. }
             | Self::Candidate(_)
             | Self::Tag { .. }
-            | Self::Catalogue(_)
+            | Self::Source(_)
+            | Self::Swapped { .. }
+            | Self::CanaryFailed { .. }
             | Self::Untrusted(_)
             | Self::Load { .. }
             | Self::MissingField { .. }

@@ -41,6 +41,7 @@
 //! | What is wrong with a secret, and what mends it? | `doctor` |
 //! | What may the operator set? | [`config`]; for one secret [`config::explain`] |
 
+pub mod aws;
 pub mod candidate;
 pub mod capability;
 pub mod choice;
@@ -59,12 +60,14 @@ pub mod init_error;
 pub mod local;
 pub mod log;
 pub mod manifest;
+pub mod package;
 pub mod password;
 pub mod plugin;
 pub mod redact;
 pub mod rotation;
 pub mod secret;
 pub mod secrets;
+pub mod served;
 pub mod state;
 pub mod tags;
 pub mod time_account;

@@ -2,13 +2,16 @@
 
 pub mod call;
 pub mod catalogue;
-pub mod compiler;
+pub mod code;
 pub mod component_file;
 pub mod digest;
 pub mod engine;
 pub mod load;
+pub mod objects;
 pub mod producers;
+pub mod reference;
 pub mod signature;
+pub mod source;
 
 pub(crate) mod bindings;
 mod wasi;

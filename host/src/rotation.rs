@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tracing::{Instrument, error, info, info_span};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::candidate::{self, Generated};
 use crate::capability::network::Network;
 use crate::capability::refused_logins::RefusedLogins;
-use crate::choice::Choice;
+use crate::choice::{Choice, Chosen};
+use crate::config::swap::SwapWithinRotation;
 use crate::config::{Config, Limits, SecretRule};
 use crate::error::StepError;
 use crate::event::{RotationEvent, Step};
@@ -22,22 +23,26 @@ use crate::failure::table::consequence;
 use crate::manifest::Manifest;
 use crate::password::PasswordPolicy;
 use crate::plugin::call::{Call, CallError, Handed, Outcome};
-use crate::plugin::catalogue::PluginSource;
-use crate::plugin::load::{Plugin, Plugins};
+use crate::plugin::digest::Digest;
+use crate::plugin::engine::Target;
+use crate::plugin::load::{CodeFrom, Plugin, Plugins};
+use crate::plugin::source::PluginSource;
 use crate::secret::SecretValue;
-use crate::secrets::{Moved, SecretsManager, Stored};
+use crate::secrets::{Moved, SecretsManager, Stored, Version};
+use crate::served::{Rotation, Served};
 use crate::state::{Described, NotRotatable, State};
 use crate::tags::Tags;
-use crate::time_account::{TimeAccount, spend};
-use crate::trust::Trusted;
+use crate::time_account::{On, TimeAccount, spend};
 
-/// Runs the steps of rotations. Holds what outlives a step: clients, configuration and compiled plugins, never a secret.
+/// Runs the steps of rotations. Holds what outlives a step: clients, configuration, compiled plugins and which secrets they served,
+/// never a secret's value.
 pub struct Rotator {
     config: Config,
     secrets: SecretsManager,
     source: PluginSource,
     plugins: Plugins,
     network: Arc<Network>,
+    served: Served,
 }
 
 /// What a step did, for logs and for people.
@@ -53,8 +58,12 @@ pub struct StepReport {
     pub control: Option<Control>,
     /// Time in plugin calls, negative control included.
     pub plugin_time: Duration,
+    /// The part of it that the service took, and the way there.
+    pub service_time: Duration,
     /// Time in everything else.
     pub host_time: Duration,
+    /// The part of it that Secrets Manager took, and the way there.
+    pub secrets_manager_time: Duration,
 }
 
 /// What came of a step.
@@ -129,7 +138,7 @@ impl Rotator {
 
     /// Puts the parts together. Reads nothing and connects to nothing.
     pub fn new(config: Config, source: PluginSource, secrets: SecretsManager, plugins: Plugins, network: Network) -> Self {
-        Self { config, secrets, source, plugins, network: Arc::new(network) }
+        Self { config, secrets, source, plugins, network: Arc::new(network), served: Served::default() }
     }
 
     /// Runs the step that `event` (JSON, as Lambda delivers it) asks for. Answers [`Limits::RESERVE`] before `deadline`, so that a
@@ -164,7 +173,8 @@ impl Rotator {
         let host_time = begin.elapsed().saturating_sub(used.plugin_time);
         let outcome = outcome.inspect_err(|error| log_failure(error, &used, host_time))?;
         let refused_logins = used.refused_logins();
-        let Used { plugin, plugin_time, control, .. } = used;
+        let (secrets_manager_time, service_time) = (account.spent(On::SecretsManager), account.spent(On::Service));
+        let Used { plugin, plugin_time, control, code_from, .. } = used;
         info!(
             outcome = outcome.name(),
             plugin = plugin.as_ref().map(|plugin| plugin.name.as_str()),
@@ -173,11 +183,14 @@ impl Rotator {
             trusted_by = plugin.as_ref().map(|plugin| plugin.trusted_by.as_str()),
             negative_control = control.map(Control::name),
             refused_logins,
+            code_from = code_from.map(CodeFrom::name),
             host_us = host_time.as_micros() as u64,
+            secrets_manager_us = secrets_manager_time.as_micros() as u64,
             plugin_us = plugin_time.as_micros() as u64,
+            service_us = service_time.as_micros() as u64,
             "step done"
         );
-        Ok(StepReport { step: event.step, outcome, plugin, control, plugin_time, host_time })
+        Ok(StepReport { step: event.step, outcome, plugin, control, plugin_time, service_time, host_time, secrets_manager_time })
     }
 
     async fn outcome(&self, event: &RotationEvent, deadline: Instant, used: &mut Used) -> Result<StepOutcome, StepError> {
@@ -234,6 +247,8 @@ struct Used {
     plugin_time: Duration,
     control: Option<Control>,
     refused: Option<RefusedLogins>,
+    /// Where the plugin's code came from, if it was loaded in this step.
+    code_from: Option<CodeFrom>,
 }
 
 impl Used {
@@ -255,7 +270,7 @@ struct Run<'a> {
 struct Checked {
     current: SecretValue,
     pending: SecretValue,
-    file: Trusted,
+    plugin: Arc<Plugin>,
     generated: Generated,
     policy: PasswordPolicy,
 }
@@ -269,22 +284,27 @@ struct Tested {
 }
 
 impl Run<'_> {
-    async fn create(&self) -> Result<StepOutcome, StepError> {
+    async fn create(&mut self) -> Result<StepOutcome, StepError> {
         let current = self.current().await?;
-        let secrets = &self.rotator.secrets;
-        if secrets.pending(self.event, self.deadline).await?.is_some() {
+        if self.rotator.secrets.pending(self.event, self.deadline).await?.is_some() {
             return Ok(StepOutcome::AlreadyCreated);
         }
         let tags = Tags::read(&self.described.tags)?;
-        let file = self.choice().component(&tags, &current)?;
-        let (generated, policy) = self.choice().generation(&tags, file.manifest(), &current)?;
-        generated.check_identity(file.manifest())?;
+        // Loaded before anything is stored: a component that does not run, or does not prove itself, must not leave a pending value.
+        let chosen = self.serving(&tags, &current, None).await?;
+        let (generated, policy) = self.choice().generation(&tags, chosen.manifest(), &current)?;
+        generated.check_identity(chosen.manifest())?;
+        let (plugin, failed_canary) = self.canary(chosen, &current, None).await?;
         // Made once: whatever happens to the Put, these bytes are stored or forgotten, and never made again for this call.
         let candidate = generated.renew(&current, &policy)?;
         // What no plugin call would be made for must not become pending: it would stay so after the secret is corrected.
-        self.choice().endpoints(file.manifest(), &candidate)?;
+        self.choice().endpoints(plugin.manifest(), &candidate)?;
+        let secrets = &self.rotator.secrets;
         match secrets.store_pending(self.event, &candidate, self.deadline).await? {
-            Stored::Ours => Ok(StepOutcome::Created),
+            Stored::Ours => {
+                self.begin(&plugin, failed_canary);
+                Ok(StepOutcome::Created)
+            }
             // The read above was stale, or another run came first. What is stored counts; it only has to be there.
             Stored::AlreadyThere => match secrets.pending_soon(self.event, self.deadline).await? {
                 Some(_) => Ok(StepOutcome::AlreadyCreated),
@@ -294,10 +314,13 @@ impl Run<'_> {
     }
 
     async fn set(&mut self) -> Result<StepOutcome, StepError> {
-        let Checked { current, pending, file, generated, .. } = self.checked().await?;
-        let previous = self.previous(file.manifest(), &generated, &current).await?;
-        let admin = self.admin(file.manifest(), &current).await?;
-        let plugin = self.load(file).await?;
+        let Checked { current, pending, plugin, generated, .. } = self.checked().await?;
+        let (plugin, failed_canary) = self.canary(plugin, &current, Some(&pending)).await?;
+        if failed_canary.is_some() {
+            self.begin(&plugin, failed_canary);
+        }
+        let previous = self.previous(plugin.manifest(), &generated, &current).await?;
+        let admin = self.admin(plugin.manifest(), &current).await?;
         let needed = self.time_to_set(plugin.manifest())?;
         let mut pause = Self::FIRST_PAUSE;
         loop {
@@ -328,6 +351,7 @@ impl Run<'_> {
             Ok(()) => Err(StepError::TestProvesNothing { plugin: name() }),
             Err(CallError::Failure { cause: Cause::Unauthorized, .. }) => {
                 self.used.control = Some(Control::Refused);
+                self.rotator.served.prove(&self.event.secret, plugin.digest());
                 Ok(StepOutcome::Accepted)
             }
             Err(why) if self.over_refused(&why) => Err(self.plugin_error(&plugin, why)),
@@ -337,10 +361,12 @@ impl Run<'_> {
 
     async fn finish(&mut self) -> Result<StepOutcome, StepError> {
         // finishSecret may be invoked alone and must not promote a value that nobody tested, so the test is part of it.
-        self.tested().await?;
+        let Tested { plugin, .. } = self.tested().await?;
         let secrets = &self.rotator.secrets;
         let holder = self.described.current().ok_or(StepError::NoCurrentValue)?;
         if secrets.promote(self.event, holder, self.deadline).await? == Moved::Yes {
+            self.rotator.served.prove(&self.event.secret, plugin.digest());
+            self.rotator.served.end(&self.event.secret);
             return Ok(StepOutcome::Promoted);
         }
         // Either an earlier attempt did it and its answer was lost, or somebody else moved the label. What is read may be stale.
@@ -360,21 +386,111 @@ impl Run<'_> {
     }
 
     /// Reads the versions, finds out what serves the secret, and refuses a pending value that is for somebody or somewhere else.
-    async fn checked(&self) -> Result<Checked, StepError> {
+    async fn checked(&mut self) -> Result<Checked, StepError> {
         let tags = Tags::read(&self.described.tags)?;
         let pending = self.rotator.secrets.pending_soon(self.event, self.deadline).await?;
         let pending = pending.ok_or_else(|| StepError::NoPendingValue { version: self.event.version.clone() })?;
         let current = self.current().await?;
-        let file = self.choice().component(&tags, &current)?;
-        let (generated, policy) = self.choice().generation(&tags, file.manifest(), &current)?;
-        generated.check(file.manifest(), &current, &pending)?;
-        Ok(Checked { current, pending, file, generated, policy })
+        let plugin = self.serving(&tags, &current, Some(&pending)).await?;
+        let pending = pending.value;
+        let (generated, policy) = self.choice().generation(&tags, plugin.manifest(), &current)?;
+        generated.check(plugin.manifest(), &current, &pending)?;
+        Ok(Checked { current, pending, plugin, generated, policy })
+    }
+
+    /// The plugin that serves this step, loaded: the one that is chosen, unless the rotation has begun with another one. `pending` is
+    /// what it has begun with; without one it begins now.
+    async fn serving(&mut self, tags: &Tags, current: &SecretValue, pending: Option<&Version>) -> Result<Arc<Plugin>, StepError> {
+        let chosen = self.choice().component(tags, current, self.deadline).await?;
+        let Some(pending) = pending else { return self.load(chosen).await };
+        let found = chosen.trusted.digest();
+        let begun = self.rotator.served.rotation(&self.event.secret, &self.event.version);
+        let swapped = match &begun {
+            Some(rotation) => rotation.digest != found,
+            // This process has not seen its beginning. S3 counts seconds, and rounds them off.
+            None => chosen.changed > pending.created && pending.created.is_some(),
+        };
+        if swapped {
+            let plugin = chosen.trusted.manifest().name.to_string();
+            let failed_canary = begun.as_ref().is_some_and(|rotation| rotation.failed_canary == Some(found));
+            let begun = begun.as_ref().map(|rotation| rotation.digest);
+            let accepted = self.rotator.config.swap_within_rotation(self.rule()) == SwapWithinRotation::Accept;
+            if failed_canary || !accepted {
+                let Some(earlier) = begun.and_then(|digest| self.rotator.plugins.loaded(digest)) else {
+                    return Err(StepError::Swapped { plugin, begun, found });
+                };
+                warn!(plugin, begun = %earlier.digest(), %found, "the rotation goes on with the component that it began with");
+                self.goes_on_with(&earlier);
+                return Ok(earlier);
+            }
+            let begun = begun.map(|begun| begun.to_string());
+            warn!(plugin, begun, %found, "the plugin was swapped within the rotation, which goes on with the new one");
+        }
+        let plugin = self.load(chosen).await?;
+        if begun.is_none_or(|rotation| rotation.digest != found) {
+            self.begin(&plugin, None);
+        }
+        Ok(plugin)
+    }
+
+    /// From here on, this plugin serves the rotation.
+    fn begin(&self, plugin: &Plugin, failed_canary: Option<Digest>) {
+        let rotation = Rotation { version: self.event.version.clone(), digest: plugin.digest(), failed_canary };
+        self.rotator.served.begin(&self.event.secret, rotation);
+    }
+
+    /// Where the operator asks for it, a component that is new to the secret first has to recognise the credential in use, by its test,
+    /// which changes nothing. If it does not, the one that has served the secret before goes on, and what failed is said.
+    ///
+    /// When a change was begun before, the service may know the pending credential instead.
+    async fn canary(
+        &mut self,
+        plugin: Arc<Plugin>,
+        current: &SecretValue,
+        pending: Option<&SecretValue>,
+    ) -> Result<(Arc<Plugin>, Option<Digest>), StepError> {
+        let (served, secret, found) = (&self.rotator.served, &self.event.secret, plugin.digest());
+        let proven = served.proven(secret);
+        if !self.rotator.config.canary(self.rule()) || proven == Some(found) {
+            return Ok((plugin, None));
+        }
+        let mut tested = self.test_secret(&plugin, current).await?;
+        if let (Err(CallError::Failure { cause: Cause::Unauthorized, .. }), Some(pending)) = (&tested, pending) {
+            tested = self.test_secret(&plugin, pending).await?;
+        }
+        let Err(why) = tested else {
+            served.prove(secret, found);
+            return Ok((plugin, None));
+        };
+        let name = plugin.manifest().name.to_string();
+        let Some(previous) = proven.and_then(|digest| self.rotator.plugins.loaded(digest)) else {
+            return Err(StepError::CanaryFailed { plugin: name, found, why });
+        };
+        warn!(
+            plugin = name,
+            %found,
+            %why,
+            goes_on_with = %previous.digest(),
+            "the new component did not recognise the credential in use; the rotation goes on with the previous one"
+        );
+        self.goes_on_with(&previous);
+        Ok((previous, Some(found)))
+    }
+
+    /// Notes that an earlier component serves this step.
+    fn goes_on_with(&mut self, plugin: &Plugin) {
+        let manifest = plugin.manifest();
+        self.used.plugin = Some(PluginUsed {
+            name: manifest.name.to_string(),
+            version: manifest.version.clone(),
+            digest: plugin.digest().to_string(),
+            trusted_by: "an earlier step".to_owned(),
+        });
     }
 
     /// Tests the pending value.
     async fn tested(&mut self) -> Result<Tested, StepError> {
-        let Checked { pending, file, generated, policy, .. } = self.checked().await?;
-        let plugin = self.load(file).await?;
+        let Checked { pending, plugin, generated, policy, .. } = self.checked().await?;
         match self.test_secret(&plugin, &pending).await? {
             Ok(()) => Ok(Tested { plugin, pending, generated, policy }),
             Err(why) => Err(self.plugin_error(&plugin, why)),
@@ -471,15 +587,27 @@ impl Run<'_> {
         Choice::new(&self.rotator.config, &self.rotator.source, &self.event.secret, &self.described.tags)
     }
 
-    async fn load(&mut self, trusted: Trusted) -> Result<Arc<Plugin>, StepError> {
+    async fn load(&mut self, chosen: Chosen) -> Result<Arc<Plugin>, StepError> {
+        let Chosen { trusted, origin, .. } = chosen;
         let trusted_by = trusted.by().to_string();
         // The very bytes that were judged: nothing is read again.
         let file = trusted.into_component();
-        let (manifest, digest) = (file.manifest(), file.digest().to_string());
-        let name = manifest.name.to_string();
-        self.used.plugin = Some(PluginUsed { name: name.clone(), version: manifest.version.clone(), digest, trusted_by });
-        let _spending = spend("loading the plugin");
-        self.rotator.plugins.load(file, self.deadline).await.map_err(|source| StepError::Load { plugin: name, source })
+        let (manifest, digest) = (file.manifest(), file.digest());
+        let (name, version) = (manifest.name.to_string(), manifest.version.clone());
+        self.used.plugin = Some(PluginUsed { name: name.clone(), version, digest: digest.to_string(), trusted_by });
+        let plugins = &self.rotator.plugins;
+        if let Some(plugin) = plugins.loaded(digest) {
+            return Ok(plugin);
+        }
+        let envelope = match Target::HOST {
+            Some(target) => self.rotator.source.envelope(&origin, target, self.deadline).await,
+            None => Ok(None),
+        };
+        let _spending = spend(On::Host, "loading the plugin");
+        let loaded = plugins.load(&file, envelope, self.deadline).await;
+        let plugin = loaded.map_err(|source| StepError::Load { plugin: name, source })?;
+        self.used.code_from = Some(plugin.code_from());
+        Ok(plugin)
     }
 
     /// Everything a call needs; refused here if the secret lacks a field, an endpoint is not granted, or time is short.

@@ -8,7 +8,7 @@
 //! Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -19,13 +19,13 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::Blob;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::aws::{self, Aws, innermost};
 use crate::event::{RotationEvent, RotationToken, SecretArn, VersionId};
 use crate::secret::SecretValue;
 use crate::state::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Described};
-use crate::time_account::spend;
+use crate::time_account::{On, spend};
 
 #[cfg(feature = "cli")]
 pub mod examination;
@@ -43,6 +43,8 @@ pub struct Version {
     pub id: VersionId,
     /// Its value.
     pub value: SecretValue,
+    /// When it was created, if Secrets Manager says so.
+    pub created: Option<SystemTime>,
 }
 
 /// What PutSecretValue did.
@@ -65,17 +67,17 @@ pub enum Moved {
 
 impl SecretsManager {
     /// A client with the credentials, region and endpoint of the environment; `endpoint` overrides the latter.
-    pub async fn from_environment(endpoint: Option<&str>) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
-        if let Some(endpoint) = endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        Self::new(Builder::from(&loader.load().await))
+    pub fn in_aws(aws: &Aws, endpoint: Option<&str>) -> Self {
+        let config = Builder::from(aws.sdk());
+        Self::new(match endpoint {
+            Some(endpoint) => config.endpoint_url(endpoint),
+            None => config,
+        })
     }
 
     /// A client for a local endpoint that accepts any signature.
     pub fn local(endpoint: &str) -> Self {
-        Self::new(Self::unauthenticated(http_client()).endpoint_url(endpoint))
+        Self::new(Self::unauthenticated(aws::http_client()).endpoint_url(endpoint))
     }
 
     /// A client whose requests go where `http` takes them, to a Secrets Manager that accepts any signature.
@@ -140,9 +142,8 @@ impl SecretsManager {
     /// # Errors
     ///
     /// [`SecretsError`].
-    pub async fn pending(&self, event: &RotationEvent, deadline: Instant) -> Result<Option<SecretValue>, SecretsError> {
-        let version = self.value(event.secret.as_str(), Some(&event.version), AWSPENDING, deadline).await?;
-        Ok(version.map(|version| version.value))
+    pub async fn pending(&self, event: &RotationEvent, deadline: Instant) -> Result<Option<Version>, SecretsError> {
+        self.value(event.secret.as_str(), Some(&event.version), AWSPENDING, deadline).await
     }
 
     /// The pending value, read again for a while if it is not there: a value that createSecret stored may take a moment to be seen
@@ -151,7 +152,7 @@ impl SecretsManager {
     /// # Errors
     ///
     /// [`SecretsError`].
-    pub async fn pending_soon(&self, event: &RotationEvent, deadline: Instant) -> Result<Option<SecretValue>, SecretsError> {
+    pub async fn pending_soon(&self, event: &RotationEvent, deadline: Instant) -> Result<Option<Version>, SecretsError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let patience = Instant::now() + (left / 4).min(Duration::from_secs(10));
         let mut pause = Duration::from_millis(200);
@@ -271,7 +272,8 @@ fn version_of(output: GetSecretValueOutput) -> Result<Version, SecretsError> {
         (None, Some(bytes)) => SecretValue::binary(bytes.into_inner()),
         (None, None) => return Err(incomplete("the answer holds no value")),
     };
-    Ok(Version { id: id.ok_or_else(|| incomplete("the answer holds no version id"))?, value })
+    let created = output.created_date.and_then(|created| SystemTime::try_from(created).ok());
+    Ok(Version { id: id.ok_or_else(|| incomplete("the answer holds no version id"))?, value, created })
 }
 
 /// Waits for a call's answer, but not beyond the deadline, and takes from its error what is safe to show.
@@ -281,7 +283,7 @@ async fn answer<T, E: ProvideErrorMetadata>(
     token: Option<&str>,
     call: impl Future<Output = Result<T, SdkError<E>>>,
 ) -> Result<T, SecretsError> {
-    let _spending = spend(operation);
+    let _spending = spend(On::SecretsManager, operation);
     let error = match timeout_at(deadline, call).await {
         Ok(Ok(output)) => return Ok(output),
         Ok(Err(error)) => error,
@@ -314,19 +316,6 @@ async fn answer<T, E: ProvideErrorMetadata>(
             SecretsError::without_code(operation, ErrorKind::Service, "the answer was not one of Secrets Manager")
         }
     })
-}
-
-/// The innermost cause of an error, which names what failed (`Connection refused`); the outer ones only say that something did.
-fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
-fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 /// A call to Secrets Manager that did not succeed.

@@ -6,16 +6,16 @@
 use std::collections::BTreeMap;
 
 use crate::error::StepError;
-use crate::manifest::PluginName;
 use crate::password::PasswordOptions;
+use crate::plugin::reference::{Reference, ReferenceError};
 
 const PREFIX: &str = "windlass:";
 
 /// The tags of a secret that are meant for Windlass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags {
-    /// `windlass:plugin`: the plugin that serves the secret.
-    pub plugin: Option<PluginName>,
+    /// `windlass:plugin`: the plugin that serves the secret ([`crate::plugin::reference`] has the forms).
+    pub plugin: Option<Reference>,
     /// `windlass:generated`: names of the fields to generate, separated by spaces; `*` for the whole value.
     pub generated: Option<Vec<String>>,
     /// `windlass:password_length`, `windlass:exclude_characters` and the other password options, spelt as in the configuration.
@@ -34,7 +34,7 @@ impl Tags {
             let Some(name) = key.strip_prefix(PREFIX) else { continue };
             let wrong = |why: String| StepError::Tag { tag: key.clone(), why };
             match name {
-                "plugin" => read.plugin = Some(value.clone().try_into().map_err(|error| wrong(format!("{error}")))?),
+                "plugin" => read.plugin = Some(value.parse().map_err(|error: ReferenceError| wrong(error.to_string()))?),
                 "generated" => {
                     let names: Vec<String> = value.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect();
                     if names.is_empty() {
@@ -78,7 +78,7 @@ mod tests {
             ("windlass:password_length", "24"),
         ])
         .unwrap();
-        assert_eq!(tags.plugin.unwrap().as_str(), "redis");
+        assert_eq!(tags.plugin.unwrap().to_string(), "redis");
         assert_eq!(tags.generated.unwrap(), ["password", "api_key"]);
         assert_eq!(tags.password.length, Some(24));
     }

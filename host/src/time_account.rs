@@ -17,11 +17,25 @@ tokio::task_local! {
 #[derive(Debug, Clone, Default)]
 pub struct TimeAccount(Arc<Mutex<Vec<Entry>>>);
 
+/// On whom time is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// Secrets Manager, way there and back included.
+    SecretsManager,
+    /// S3, likewise.
+    S3,
+    /// What only this process does.
+    Host,
+    /// A call of the plugin, and everything in it.
+    Plugin,
+    /// The service and the way there, which is part of a plugin's call.
+    Service,
+}
+
 #[derive(Debug)]
 struct Entry {
+    on: On,
     stage: String,
-    /// Within the stage that comes before, rather than after it.
-    within: bool,
     times: u32,
     spent: Duration,
 }
@@ -30,19 +44,14 @@ struct Entry {
 #[must_use = "the stage ends when this is dropped"]
 pub struct Spending {
     account: Option<TimeAccount>,
+    on: On,
     stage: String,
-    within: bool,
     began: Instant,
 }
 
 /// A stage begins, in the account of the step that this task runs; in none, if it runs no step.
-pub fn spend(stage: impl Into<String>) -> Spending {
-    Spending::begin(stage.into(), false)
-}
-
-/// A stage begins within another one, such as a connection within a plugin's call.
-pub fn spend_within(stage: impl Into<String>) -> Spending {
-    Spending::begin(stage.into(), true)
+pub fn spend(on: On, stage: impl Into<String>) -> Spending {
+    Spending { account: ACCOUNT.try_with(TimeAccount::clone).ok(), on, stage: stage.into(), began: Instant::now() }
 }
 
 impl TimeAccount {
@@ -51,28 +60,28 @@ impl TimeAccount {
         ACCOUNT.scope(self.clone(), step).await
     }
 
-    fn enter(&self, stage: &str, within: bool, spent: Duration) {
+    /// How much time was spent on somebody so far.
+    pub fn spent(&self, on: On) -> Duration {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().filter(|entry| entry.on == on).map(|entry| entry.spent).sum()
+    }
+
+    fn enter(&self, on: On, stage: &str, spent: Duration) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match entries.iter_mut().find(|entry| entry.stage == stage && entry.within == within) {
+        match entries.iter_mut().find(|entry| entry.stage == stage && entry.on == on) {
             Some(entry) => {
                 entry.times += 1;
                 entry.spent += spent;
             }
-            None => entries.push(Entry { stage: stage.to_owned(), within, times: 1, spent }),
+            None => entries.push(Entry { on, stage: stage.to_owned(), times: 1, spent }),
         }
-    }
-}
-
-impl Spending {
-    fn begin(stage: String, within: bool) -> Self {
-        Self { account: ACCOUNT.try_with(TimeAccount::clone).ok(), stage, within, began: Instant::now() }
     }
 }
 
 impl Drop for Spending {
     fn drop(&mut self) {
         if let Some(account) = &self.account {
-            account.enter(&self.stage, self.within, self.began.elapsed());
+            account.enter(self.on, &self.stage, self.began.elapsed());
         }
     }
 }
@@ -83,7 +92,7 @@ impl fmt::Display for TimeAccount {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.spent));
         let list = |within: bool| {
-            let entries = entries.iter().filter(|entry| entry.within == within);
+            let entries = entries.iter().filter(|entry| (entry.on == On::Service) == within);
             let each = entries.map(|Entry { stage, times, spent, .. }| {
                 let times = if *times > 1 { format!(" ({times} times)") } else { String::new() };
                 format!("{stage}{times} {:.1} s", spent.as_secs_f64())
@@ -109,15 +118,17 @@ mod tests {
         let account = TimeAccount::default();
         let step = account.keep(async {
             for seconds in [1, 2] {
-                let _spending = spend("GetSecretValue");
+                let _spending = spend(On::SecretsManager, "GetSecretValue");
                 wait(seconds).await;
             }
-            let _spending = spend("set-secret");
-            let _within = spend_within("waiting for db.example:5432");
+            let _spending = spend(On::Plugin, "set-secret");
+            let _within = spend(On::Service, "waiting for db.example:5432");
             wait(600).await;
         });
         let cut_off = tokio::time::timeout(Duration::from_secs(20), step).await;
         assert!(cut_off.is_err());
+        let seconds = |on| account.spent(on).as_secs();
+        assert_eq!((seconds(On::SecretsManager), seconds(On::Plugin), seconds(On::Service), seconds(On::S3)), (3, 17, 17, 0));
         insta::assert_snapshot!(
             account,
             @"set-secret 17.0 s, GetSecretValue (2 times) 3.0 s [of these: waiting for db.example:5432 17.0 s]"
@@ -126,7 +137,7 @@ mod tests {
 
     #[test]
     fn nobody_keeps_an_account_outside_a_step() {
-        let spending = spend("anything");
+        let spending = spend(On::Host, "anything");
         assert!(spending.account.is_none());
     }
 }

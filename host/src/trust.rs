@@ -234,6 +234,11 @@ impl Trusted {
         self.component.manifest()
     }
 
+    /// The digest of its bytes.
+    pub const fn digest(&self) -> Digest {
+        self.component.digest()
+    }
+
     /// The component that was judged.
     pub fn into_component(self) -> ComponentFile {
         self.component

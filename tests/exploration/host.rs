@@ -12,9 +12,9 @@ use windlass::config::{Config, Loopback};
 use windlass::event::{RotationEvent, Step};
 use windlass::local::client::http_client;
 use windlass::local::invoker::{Invocation as Answer, InvocationError};
-use windlass::plugin::catalogue::{Catalogue, PluginSource};
-use windlass::plugin::compiler::Compiler;
+use windlass::plugin::code::compiler::Compiler;
 use windlass::plugin::load::Plugins;
+use windlass::plugin::source::PluginSource;
 use windlass::rotation::Rotator;
 use windlass::secrets::SecretsManager;
 
@@ -53,7 +53,7 @@ impl Host {
         let (asked, dialled) = (whereabouts.clone(), whereabouts.clone());
         let network = Network::new(&config).unwrap().in_memory(move |address| dialled.world().connect(address));
         let secrets = SecretsManager::in_process(http_client(move |operation, body| asked.world().exchange(operation, body)));
-        let source = PluginSource::Folder(Catalogue::new(config.plugins.clone()));
+        let source = PluginSource::folders(config.plugins.clone());
         Self::Windlass(Arc::new(Rotator::new(config, source, secrets, Plugins::new(Compiler::InProcess).unwrap(), network)))
     }
 

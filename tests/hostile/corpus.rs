@@ -131,7 +131,7 @@ corpus! {
     lies_about_its_contract_version =
         module_with("does-nothing", Contract::Later).fails(Create, NOT_LOADED, &["built for `windlass:rotation/rotator@0.2.0`"]);
     lies_about_the_types_of_its_contract =
-        module_with("does-nothing", Contract::OtherTypes).fails(Set, NOT_LOADED, &["`test-secret` is not of the type"]);
+        module_with("does-nothing", Contract::OtherTypes).fails(Create, NOT_LOADED, &["`test-secret` is not of the type"]);
     has_one_of_the_two_steps =
         module_with("has-one-step", Contract::OneStep).fails(Create, NOT_LOADED, &["without the function `test-secret`"]);
     is_an_empty_file = broken(Broken::Empty).fails(Create, NOT_LOADED, &["no WebAssembly component"]);
@@ -139,5 +139,5 @@ corpus! {
     is_native_code = broken(Broken::NativeCode).fails(Create, NOT_LOADED, &["native code"]);
     is_truncated = broken(Broken::Truncated).fails(Create, NOT_LOADED, &["damaged"]);
     has_a_flipped_bit_in_its_frame = broken(Broken::FlippedOutside).fails(Create, NOT_LOADED, &["damaged"]);
-    has_a_flipped_bit_in_its_code = broken(Broken::FlippedInside).fails(Set, NOT_LOADED, &["does not compile"]);
+    has_a_flipped_bit_in_its_code = broken(Broken::FlippedInside).fails(Create, NOT_LOADED, &["does not compile"]);
 }

@@ -70,7 +70,7 @@ fn what_is_signed_by_a_configured_key_rotates() {
         scene.function.succeed(&rotation.event(step));
     }
     scene.finished(&rotation);
-    assert_eq!(trusted_by(&scene), ["signature release"; 3]);
+    assert_eq!(trusted_by(&scene), ["signature release"; 4]);
     assert!(!scene.function.output().contains("not verified"));
 }
 
@@ -222,7 +222,10 @@ fn with_two_digests_a_plugin_is_swapped_in_the_middle_of_a_rotation() {
     let (old, new) = (Digest::of(&older()), Digest::of(&redis()));
     let scene = Set::default().redis();
     let rotation = scene.begin_before(Step::Set);
-    let configuration = format!("[trust]\nrequire = \"digest\"\n[plugins.redis]\ndigest = [\"{old}\", \"{new}\"]\n");
+    let configuration = format!(
+        "[trust]\nrequire = \"digest\"\n[plugins.redis]\ndigest = [\"{old}\", \"{new}\"]\n\
+         [defaults]\nswap_within_rotation = \"accept\"\n"
+    );
     let scene = deployed(scene, &configuration, vec![file("redis.wasm", older())]);
     scene.function.succeed(&rotation.event(Step::Set));
     scene.function.replace_plugin("redis.wasm", &redis());
@@ -243,7 +246,7 @@ fn without_a_table_the_function_says_once_that_nothing_is_verified() {
         scene.function.succeed(&rotation.event(step));
     }
     assert_eq!(scene.function.output().matches("whoever can write the plugin folder chooses the code").count(), 1);
-    assert_eq!(trusted_by(&scene), ["nothing: trust.require = insecure_nothing"; 3]);
+    assert_eq!(trusted_by(&scene), ["nothing: trust.require = insecure_nothing"; 4]);
 }
 
 #[rstest]

@@ -254,6 +254,8 @@ pub struct Deployment {
     pub configuration: String,
     /// Files of the plugin folder: name and content.
     pub plugins: Vec<(String, Vec<u8>)>,
+    /// Another plugin folder, as a layer brings one.
+    pub layer: Option<PathBuf>,
     /// Without `windlass-compile` beside `bootstrap`.
     pub no_compiler: bool,
     /// More environment variables.
@@ -270,6 +272,7 @@ impl Deployment {
             secrets_manager: None,
             configuration: configuration.into(),
             plugins: plugins.into(),
+            layer: None,
             no_compiler: false,
             variables: Vec::new(),
             runtime_api: None,
@@ -308,6 +311,8 @@ impl Deployment {
         }
         let mut variables = vec![("WINDLASS_LOG".into(), "debug".into())];
         variables.extend(self.runtime_api.iter().map(|tap| ("AWS_LAMBDA_RUNTIME_API".into(), tap.address().to_string().into())));
+        let layered = self.layer.map(|layer| std::env::join_paths([file("plugins"), layer]).unwrap());
+        variables.extend(layered.map(|folders| ("WINDLASS_PLUGINS".into(), folders)));
         variables.extend(self.variables.into_iter().map(|(name, value)| (name.into(), value.into())));
         let settings = FunctionSettings {
             executable,

@@ -7,6 +7,7 @@ use super::process::{Finished, Program};
 
 /// The AWS CLI with an endpoint, dummy credentials, and nothing of the developer's own configuration.
 pub struct AwsCli {
+    service: &'static str,
     endpoint: String,
     home: tempfile::TempDir,
 }
@@ -14,16 +15,21 @@ pub struct AwsCli {
 impl AwsCli {
     /// For the Secrets Manager at this URL, such as `http://127.0.0.1:4566`.
     pub fn new(endpoint: impl Into<String>) -> Self {
-        Self { endpoint: endpoint.into(), home: tempfile::tempdir().unwrap() }
+        Self::of("secretsmanager", endpoint)
     }
 
-    /// Runs `aws secretsmanager` with these arguments.
+    /// For another service.
+    pub fn of(service: &'static str, endpoint: impl Into<String>) -> Self {
+        Self { service, endpoint: endpoint.into(), home: tempfile::tempdir().unwrap() }
+    }
+
+    /// Runs `aws`, its service and these arguments.
     pub fn run<T: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = T>) -> Finished {
         let home = self.home.path();
         // `tests/run` puts it there. Not `bin/aws`, which holds an absolute path and breaks when the target folder moves.
         Program::at(built::target_folder().join("aws-cli/bin/python"))
             .args(["-m", "awscli"])
-            .args(["--endpoint-url", &self.endpoint, "--output", "json", "secretsmanager"])
+            .args(["--endpoint-url", &self.endpoint, "--output", "json", self.service])
             .args(arguments)
             .folder(home)
             .env("HOME", home)

@@ -18,6 +18,7 @@ pub mod built;
 pub mod canary;
 pub mod front;
 pub mod http;
+pub mod moto;
 pub mod namespace;
 pub mod pki;
 pub mod port;

@@ -17,9 +17,9 @@ use windlass::local::ids;
 use windlass::local::invoker::Invoker;
 use windlass::local::protocol::Operation;
 use windlass::local::store::FunctionArn;
-use windlass::plugin::catalogue::{Catalogue, PluginSource};
-use windlass::plugin::compiler::Compiler;
+use windlass::plugin::code::compiler::Compiler;
 use windlass::plugin::load::Plugins;
+use windlass::plugin::source::PluginSource;
 use windlass::rotation::Rotator;
 use windlass::secret::SecretValue;
 use windlass::secrets::SecretsManager;
@@ -63,7 +63,7 @@ async fn rotate_all() -> [u64; 2] {
         let backend = Arc::clone(&asked);
         async move { backend.exchange(operation, &body).await }
     }));
-    let source = PluginSource::Folder(Catalogue::new(config.plugins.clone()));
+    let source = PluginSource::folders(config.plugins.clone());
     let rotator = Rotator::new(config, source, secrets, Plugins::new(Compiler::InProcess).unwrap(), network);
     let (sender, mut reports) = mpsc::unbounded_channel();
     let pace = Pace { timeout: Duration::from_secs(890), ..Pace::default() };

@@ -17,14 +17,15 @@ use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
+use windlass::aws::Aws;
 use windlass::capability::network::Network;
 use windlass::config::Config;
 use windlass::dumpable;
 use windlass::error::StepError;
 use windlass::init_error::InitError;
-use windlass::plugin::catalogue::{Catalogue, PluginSource};
-use windlass::plugin::compiler::Compiler;
+use windlass::plugin::code::compiler::Compiler;
 use windlass::plugin::load::Plugins;
+use windlass::plugin::source::PluginSource;
 use windlass::rotation::Rotator;
 use windlass::secrets::SecretsManager;
 
@@ -61,13 +62,14 @@ async fn start(vars: Vec<(OsString, OsString)>) -> Result<Rotator, InitError> {
     let executable = std::env::current_exe()?;
     let home = executable.parent().ok_or_else(|| io::Error::other("the executable has no folder"))?;
     let config = Config::from_vars(vars, home)?;
-    let secrets = SecretsManager::from_environment(config.secrets_manager_endpoint.as_deref()).await;
-    let plugins = Plugins::new(Compiler::beside(home))?;
+    let aws = Aws::from_environment().await;
+    let secrets = SecretsManager::in_aws(&aws, config.secrets_manager_endpoint.as_deref());
+    let plugins = Plugins::new(Compiler::beside(home))?.with_policy(config.code.clone()).with_scratch(std::env::temp_dir());
     if let Some(warning) = config.trust.warning() {
         warn!("{warning}");
     }
     let network = Network::new(&config)?;
-    let source = PluginSource::Folder(Catalogue::new(config.plugins.clone()));
+    let source = PluginSource::configured(&config, &aws);
     Ok(Rotator::new(config, source, secrets, plugins, network))
 }
 

@@ -10,7 +10,7 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use windlass::plugin::compiler;
+use windlass::plugin::code::compiler;
 use windlass::plugin::component_file::MAX_BYTES;
 
 fn main() -> ExitCode {
@@ -158,7 +158,7 @@ mod confinement {
 
         #[test]
         fn compiles_all_the_same() {
-            let compiled = confined(|| windlass::plugin::compiler::compile(b"\0asm\x0d\0\x01\0"));
+            let compiled = confined(|| windlass::plugin::code::compiler::compile(b"\0asm\x0d\0\x01\0"));
             assert!(!compiled.unwrap().is_empty());
         }
     }

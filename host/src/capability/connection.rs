@@ -17,7 +17,7 @@ use crate::failure::{Cause, Effect};
 use crate::plugin::bindings::windlass::rotation::connection::{Host, HostConnection};
 use crate::plugin::bindings::windlass::rotation::failures;
 use crate::plugin::call::CallState;
-use crate::time_account::spend_within;
+use crate::time_account::{On, spend};
 
 /// A guest's stream. Dropping it closes it.
 pub struct Connection {
@@ -128,7 +128,7 @@ impl Connection {
         const DURING: &str = "while reading";
         let end = end_of(self.limits.io(), self.deadline);
         let Some((stream, _)) = &mut self.open else { return Err(self.closed()) };
-        let _spending = spend_within(format!("waiting for {}", self.endpoint.address()));
+        let _spending = spend(On::Service, format!("waiting for {}", self.endpoint.address()));
         let mut bytes = vec![0; max.clamp(1, Self::MAX_READ) as usize];
         match timeout_at(end, stream.read(&mut bytes)).await {
             Ok(Ok(count)) => {
@@ -150,6 +150,7 @@ impl Connection {
         let end = end_of(self.limits.io(), self.deadline);
         let Some((stream, _)) = &mut self.open else { return Err(self.closed()) };
         self.sent |= !data.is_empty();
+        let _spending = spend(On::Service, format!("writing to {}", self.endpoint.address()));
         let written = timeout_at(end, async {
             stream.write_all(data).await?;
             stream.flush().await

@@ -23,7 +23,7 @@ use crate::failure::{Cause, Effect};
 use crate::plugin::bindings::windlass::rotation::failures;
 use crate::plugin::bindings::windlass::rotation::http::{Host, Request, Response};
 use crate::plugin::call::CallState;
-use crate::time_account::spend_within;
+use crate::time_account::{On, spend};
 
 /// The longest path with its query, in bytes.
 const MAX_PATH: usize = 8 << 10;
@@ -107,7 +107,7 @@ async fn send(network: &mut CallNetwork, request: Request) -> Result<Response, H
     let endpoint = network.endpoint(&name)?.clone();
     let message = message(&endpoint, request, network.limits())?;
     let (stream, _slot) = network.open(&name).await?;
-    let spending = spend_within(format!("waiting for {}", endpoint.address()));
+    let spending = spend(On::Service, format!("waiting for {}", endpoint.address()));
     // RFC 9110 section 15.5.2: the request lacks valid authentication credentials. Whatever becomes of the body, the service has said so.
     let head = |status| {
         if status == 401 {

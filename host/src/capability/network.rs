@@ -25,7 +25,7 @@ use crate::capability::refused_logins::RefusedLogins;
 use crate::capability::tls::{TlsError, Trust};
 use crate::config::{ClientCertificateFiles, Config, Limits, SecretRule};
 use crate::failure::Cause;
-use crate::time_account::spend_within;
+use crate::time_account::{On, spend};
 
 /// What all calls share: whom to trust and where nobody may go.
 pub struct Network {
@@ -192,7 +192,7 @@ impl Network {
         limits: &Limits,
         deadline: Instant,
     ) -> Result<Stream, DialError> {
-        let _spending = spend_within(format!("the TLS handshake with {}", endpoint.address()));
+        let _spending = spend(On::Service, format!("the TLS handshake with {}", endpoint.address()));
         let handshake = self.trust.handshake(&endpoint.host, stream, certificate);
         match timeout_at(end_of(limits.connect(), deadline), handshake).await {
             Ok(Ok(stream)) => Ok(Stream::Tls(Box::new(stream))),
@@ -208,7 +208,7 @@ impl Network {
         let found: Vec<SocketAddr> = if let Some(ip) = ip_address(&endpoint.host) {
             vec![(ip, endpoint.port).into()]
         } else {
-            let _spending = spend_within(format!("resolving {}", endpoint.host));
+            let _spending = spend(On::Service, format!("resolving {}", endpoint.host));
             #[expect(clippy::disallowed_methods, reason = "the place where names are resolved: what is found is judged below")]
             let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
             match timeout_at(end_of(limits.connect(), deadline), lookup).await {
@@ -254,7 +254,7 @@ async fn connect(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<TcpStream, DialError> {
-    let _spending = spend_within(format!("connecting to {}", endpoint.address()));
+    let _spending = spend(On::Service, format!("connecting to {}", endpoint.address()));
     let end = end_of(limits.connect(), deadline);
     let mut why = String::new();
     for (tried, address) in addresses.iter().enumerate() {

@@ -31,8 +31,8 @@ use crate::local::error::ServiceError;
 use crate::local::ids;
 use crate::local::store::FunctionArn;
 use crate::password::{PasswordError, PasswordOptions, PasswordPolicy};
-use crate::plugin::catalogue::PluginSource;
 use crate::plugin::component_file::{ComponentError, ComponentFile};
+use crate::plugin::source::PluginSource;
 use crate::secret::{SecretText, SecretValue};
 use crate::secrets::{SecretsError, SecretsManager};
 
@@ -153,7 +153,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), DemoError> {
     let (backend, begun) = Backend::new(FunctionArn::default());
     let created = create(&backend, &name, port, &old)?;
     let mut rotation =
-        OneRotation::start(backend, begun, Config::with_plugins(PathBuf::new()), PluginSource::Only(Box::new(component))).await?;
+        OneRotation::start(backend, begun, Config::with_plugins(PathBuf::new()), PluginSource::only(component, None)).await?;
     let secrets = rotation.secrets().clone();
     let labels_before = labels(&secrets, &created).await?;
     writeln!(people, "  secret   {SECRET}: {}\n", shown(&labels_before))?;

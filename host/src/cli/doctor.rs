@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::aws::Aws;
 use crate::capability::endpoint::Address;
 use crate::capability::network::NetworkError;
 use crate::cli::progress;
@@ -16,7 +17,7 @@ use crate::doctor::diagnosis::remedy;
 use crate::doctor::gather::{Doctor, Examination, GatherError};
 use crate::doctor::words::{is_healthy, report};
 use crate::doctor::{Finding, diagnose};
-use crate::plugin::catalogue::{Catalogue, PluginSource};
+use crate::plugin::source::PluginSource;
 use crate::redact::legible;
 use crate::secrets::{Moved, SecretsManager};
 
@@ -106,9 +107,10 @@ pub enum DoctorError {
 /// [`DoctorError`]. What was found is no error.
 pub async fn run(args: Args, out: &mut impl Write) -> Result<ExitCode, DoctorError> {
     let endpoint = args.endpoint.clone().or_else(endpoint_of_environment);
-    let (config, source) = configuration(&args, endpoint.as_deref())?;
+    let aws = Aws::from_environment().await;
+    let (config, source) = configuration(&args, endpoint.as_deref(), &aws)?;
     let doctor = Doctor {
-        secrets: SecretsManager::from_environment(args.endpoint.as_deref()).await,
+        secrets: SecretsManager::in_aws(&aws, args.endpoint.as_deref()),
         config,
         source,
         stuck_after: Duration::from_secs(u64::from(args.stuck_after) * 60),
@@ -137,7 +139,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<ExitCode, DoctorErr
 }
 
 /// The function's configuration and plugins, as far as the operator has them.
-fn configuration(args: &Args, endpoint: Option<&str>) -> Result<(Config, Option<PluginSource>), DoctorError> {
+fn configuration(args: &Args, endpoint: Option<&str>, aws: &Aws) -> Result<(Config, Option<PluginSource>), DoctorError> {
     let beside =
         args.config.as_deref().and_then(Path::parent).map(|folder| folder.join("plugins")).filter(|folder| folder.is_dir());
     if let Some(path) = args.plugins.clone().filter(|path| !path.is_dir()) {
@@ -153,7 +155,8 @@ fn configuration(args: &Args, endpoint: Option<&str>) -> Result<(Config, Option<
     if let Some(path) = &args.config {
         config.read_file(path)?;
     }
-    Ok((config, folder.map(|folder| PluginSource::Folder(Catalogue::new(folder)))))
+    let source = folder.map(|_| PluginSource::configured(&config, aws));
+    Ok((config, source))
 }
 
 /// Where the SDK finds Secrets Manager if no option says it.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use account::AccountArgs;
 
+use crate::aws::Aws;
 use crate::capability::network::{Network, NetworkError};
 use crate::config::{Config, ConfigError};
 use crate::local::backend::Backend;
@@ -26,9 +27,9 @@ use crate::local::server::{Listen, ListenError, Server};
 use crate::local::service_proxy::{ProxiedService, ServiceProxy};
 use crate::local::state_file::StateFileError;
 use crate::local::store::{FunctionArn, FunctionArnError, RotationKind};
-use crate::plugin::catalogue::{Catalogue, PluginSource};
-use crate::plugin::compiler::Compiler;
+use crate::plugin::code::compiler::Compiler;
 use crate::plugin::load::{LoadError, Plugins};
+use crate::plugin::source::PluginSource;
 use crate::redact::legible;
 use crate::rotation::Rotator;
 use crate::secrets::SecretsManager;
@@ -168,7 +169,7 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
             })
             .await?,
         )),
-        None => in_process(config, &server)?,
+        None => in_process(config, &server).await?,
     };
     // Before the first line is printed, so that whoever waits for it may send a signal.
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -206,12 +207,12 @@ fn swap_plugins(folder: &Path) {
 }
 
 /// What runs the steps in this process. Plugins may reach loopback, but not the endpoint.
-fn in_process(mut config: Config, server: &Server) -> Result<Invoker, LocalError> {
+async fn in_process(mut config: Config, server: &Server) -> Result<Invoker, LocalError> {
     server.out_of_reach(&mut config);
-    let source = PluginSource::Folder(Catalogue::new(config.plugins.clone()));
+    let source = PluginSource::configured(&config, &Aws::from_environment().await);
     let network = Network::new(&config)?;
-    let rotator =
-        Rotator::new(config, source, SecretsManager::local(&server.endpoint()), Plugins::new(Compiler::InProcess)?, network);
+    let plugins = Plugins::new(Compiler::InProcess)?.with_policy(config.code.clone()).with_scratch(std::env::temp_dir());
+    let rotator = Rotator::new(config, source, SecretsManager::local(&server.endpoint()), plugins, network);
     Ok(Invoker::rotator(Arc::new(rotator), |_| ()))
 }
 

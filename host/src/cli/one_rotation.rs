@@ -14,9 +14,9 @@ use crate::local::engine::{Engine, Happened, Pace};
 use crate::local::error::ServiceError;
 use crate::local::invoker::{InvocationError, Invoker};
 use crate::local::server::{Listen, ListenError, Server};
-use crate::plugin::catalogue::PluginSource;
-use crate::plugin::compiler::Compiler;
+use crate::plugin::code::compiler::Compiler;
 use crate::plugin::load::{LoadError, Plugins};
+use crate::plugin::source::PluginSource;
 use crate::rotation::{Rotator, StepReport};
 use crate::secrets::SecretsManager;
 

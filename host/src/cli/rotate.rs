@@ -21,8 +21,8 @@ use crate::local::credential_file::{CredentialFile, CredentialFileError};
 use crate::local::error::ServiceError;
 use crate::local::store::FunctionArn;
 use crate::manifest::{Manifest, SecretShape};
-use crate::plugin::catalogue::PluginSource;
 use crate::plugin::component_file::{ComponentError, ComponentFile};
+use crate::plugin::source::PluginSource;
 use crate::secret::SecretValue;
 
 /// Rotate the credential in a file against its real service.
@@ -172,14 +172,13 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), RotateError> {
     } else if let (Some(admin), Some(config)) = (rule.admin.take(), args.config) {
         return Err(RotateError::NoAdmin { secret: args.secret, config, admin });
     }
-    config
-        .rules
-        .insert(0, SecretRule { secret: Some((&arn).into()), tags: BTreeMap::new(), plugin: Some(manifest.name.clone()), ..rule });
+    config.rules.insert(0, SecretRule { secret: Some((&arn).into()), tags: BTreeMap::new(), plugin: None, ..rule });
 
     let shown = args.secret.display().to_string();
     writeln!(people, "Rotating {shown} with plugin {} {}.\n", manifest.name, manifest.version)?;
     let failed = |why| failed(why, &beside(".pending"));
-    let mut rotation = OneRotation::start(backend, begun, config, PluginSource::Only(Box::new(component))).await.map_err(failed)?;
+    let mut rotation =
+        OneRotation::start(backend, begun, config, PluginSource::only(component, Some(&args.plugin))).await.map_err(failed)?;
     let steps = rotation.rotate(&request, |report| drop(writeln!(people, "{}", timeline::line(report)))).await.map_err(failed)?;
     writeln!(people, "\n  {shown} holds the new credential, {} the old one.", beside(".previous").display())?;
     if args.json {

@@ -13,6 +13,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
+use crate::plugin::code::envelope::Label;
 use crate::plugin::component_file::ComponentFile;
 use crate::plugin::signature::{self, PublicKey, Signature};
 
@@ -124,6 +125,12 @@ impl SigningKey {
     pub fn sign(&self, component: &ComponentFile) -> Signature {
         let signature = self.pair.sign(signature::message(component).as_bytes());
         Signature::new(self.public, signature.as_ref().try_into().expect("a signature of Ed25519 has 64 bytes"))
+    }
+
+    /// Signs code for what this label says.
+    pub fn sign_label(&self, label: &Label) -> [u8; 64] {
+        let signature = self.pair.sign(label.to_string().as_bytes());
+        signature.as_ref().try_into().expect("a signature of Ed25519 has 64 bytes")
     }
 }
 

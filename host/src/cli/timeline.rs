@@ -72,7 +72,9 @@ mod tests {
             plugin: None,
             control: Some(Control::Refused),
             plugin_time: Duration::from_micros(1234),
+            service_time: Duration::from_micros(1000),
             host_time: Duration::from_micros(15_678),
+            secrets_manager_time: Duration::from_micros(15_000),
         };
         assert_snapshot!(line(&report), @r"  testSecret    accepted         host   15.7 ms  plugin    1.2 ms   the new credential logs in, a corrupted copy does not");
         let skipped = StepReport { control: Some(Control::Skipped), ..report };

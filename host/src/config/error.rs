@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::s3::S3TableError;
 use super::trust::TrustTableError;
+use crate::package::PackageError;
 use crate::password::PasswordError;
 
 /// What is wrong with the configuration. Stops the start.
@@ -43,6 +45,17 @@ pub enum ConfigError {
         /// What is wrong.
         source: TrustTableError,
     },
+    /// What it says of S3 cannot be meant.
+    #[error("the configuration file {path} is wrong: {source}")]
+    S3 {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: S3TableError,
+    },
+    /// What the package says of itself cannot be read.
+    #[error(transparent)]
+    Package(#[from] PackageError),
     /// An environment variable that begins with WINDLASS_ is not one of ours.
     #[error("the environment variable {name} is unknown. Known: WINDLASS_CONFIG, WINDLASS_PLUGINS, WINDLASS_LOG")]
     UnknownVariable {

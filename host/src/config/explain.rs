@@ -7,8 +7,11 @@ use serde::{Serialize, Serializer};
 
 use super::{Config, SecretRule};
 use crate::config::limits::{Row, TABLE};
+use crate::config::swap::SwapWithinRotation;
 use crate::event::SecretArn;
 use crate::password::PasswordOptions;
+use crate::plugin::code::policy::CodePolicy;
+use crate::plugin::reference::Reference;
 
 /// One value that holds for a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,8 +71,8 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     say("plugin".to_owned(), of_rule.plugin.as_ref().map(ToString::to_string), by_rule(of_rule.plugin.is_some()), unless);
     say("digest".to_owned(), of_rule.digest.as_ref().map(ToString::to_string), by_rule(of_rule.digest.is_some()), None);
     // What is pinned by name counts for the plugin that is used, which the rule may leave open.
-    for (name, pins) in config.trust.plugins.iter().filter(|(name, _)| of_rule.plugin.as_ref().is_none_or(|plugin| plugin == *name))
-    {
+    let named = of_rule.plugin.as_ref().and_then(Reference::name);
+    for (name, pins) in config.trust.plugins.iter().filter(|(name, _)| named.is_none_or(|named| named == *name)) {
         say(format!("plugins.{name}.digest"), Some(pins.to_string()), Origin::Table("plugins"), None);
     }
     let origin = if config.trust.stated { Origin::Table("trust") } else { Origin::BuiltIn };
@@ -77,6 +80,27 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     for (name, key) in &config.trust.keys {
         say(format!("trust.keys.{name}"), Some(key.to_string()), origin, None);
     }
+    let prefixes = (!config.s3.prefixes.is_empty()).then(|| config.s3.prefixes.join(", "));
+    let origin = if prefixes.is_some() { Origin::Table("s3") } else { Origin::BuiltIn };
+    say("s3.prefixes".to_owned(), prefixes, origin, None);
+    if let Some(mirror) = &config.s3.mirror {
+        say("s3.mirror".to_owned(), Some(mirror.display().to_string()), Origin::Table("s3"), None);
+    }
+    let origin = if config.code == CodePolicy::default() { Origin::BuiltIn } else { Origin::Table("code") };
+    say("code.compile".to_owned(), Some(config.code.compile.name().to_owned()), origin, None);
+    for (name, key) in &config.code.keys {
+        say(format!("code.keys.{name}"), Some(key.to_string()), origin, None);
+    }
+    let of = |in_rule: bool, in_defaults: bool| match (in_rule, in_defaults) {
+        (true, _) => Origin::Rule { line },
+        (false, true) => Origin::Table("defaults"),
+        (false, false) => Origin::BuiltIn,
+    };
+    let canary = config.canary(rule);
+    say("canary".to_owned(), Some(canary.to_string()), of(of_rule.canary.is_some(), config.defaults.canary), None);
+    let swap = config.swap_within_rotation(rule);
+    let stated = config.defaults.swap_within_rotation != SwapWithinRotation::default();
+    say("swap_within_rotation".to_owned(), Some(swap.to_string()), of(of_rule.swap_within_rotation.is_some(), stated), None);
     say("admin".to_owned(), of_rule.admin.clone(), by_rule(of_rule.admin.is_some()), None);
     let endpoints = config.endpoints(rule).map(|grants| grants.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let origin = match (&of_rule.endpoints, &endpoints) {

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use super::client_certificate::ClientCertificateFiles;
 use super::error::RuleError;
 use super::limits::LimitsTable;
+use super::swap::SwapWithinRotation;
 use super::trust::Pins;
 use crate::candidate::WHOLE;
 use crate::capability::grant::Grant;
 use crate::event::SecretArn;
-use crate::manifest::PluginName;
 use crate::password::{PasswordOptions, PasswordPolicy};
+use crate::plugin::reference::Reference;
 
 /// What the operator says about one secret or a group of them. The first rule of the file that covers a secret counts, whole: nothing
 /// is merged from a later one.
@@ -25,10 +26,14 @@ pub struct SecretRule {
     /// Tags that the secret must have besides. Whoever may tag a secret can leave a rule that is bound by tags, and enter it.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// The plugin to use, whatever the secret's tags say.
-    pub plugin: Option<PluginName>,
+    /// The plugin to use, whatever the secret's tags say ([`crate::plugin::reference`] has the forms).
+    pub plugin: Option<Reference>,
     /// The digest that the plugin must have, `sha256:…` as `windlass inspect` prints it, or a list of those it may have.
     pub digest: Option<Pins>,
+    /// Whether a new component first proves itself by a test of the credential in use. Without it: what `defaults` says.
+    pub canary: Option<bool>,
+    /// What becomes of a rotation whose plugin changes after it has begun. Without it: what `defaults` says.
+    pub swap_within_rotation: Option<SwapWithinRotation>,
     /// Name or ARN of the secret that holds the admin credential. Without it a plugin never sees one. That secret names the same host
     /// as the rotated one, or `endpoints` says where the credential may be sent.
     pub admin: Option<String>,
@@ -63,6 +68,12 @@ impl SecretRule {
     pub fn covers(&self, secret: &SecretArn, tags: &BTreeMap<String, String>) -> bool {
         self.secret.as_ref().is_none_or(|pattern| pattern.matches(secret))
             && self.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+
+    /// The digests that the plugin may have: those of `digest`, else the one of the reference.
+    pub fn pins(&self) -> Option<Pins> {
+        let referred = || self.plugin.as_ref().and_then(|plugin| plugin.digest).map(Pins::from);
+        self.digest.clone().or_else(referred)
     }
 
     /// Checks what no value can be checked for alone. `password` is what holds where this rule says nothing.

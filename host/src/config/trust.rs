@@ -155,13 +155,15 @@ pub(super) struct PluginTable {
     digest: Pins,
 }
 
-/// Why the table `trust` cannot be meant.
+/// Why the table `trust`, or the keys of `code`, cannot be meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustTableError {
     /// A key is none.
-    #[error("`trust.keys.{name}` at line {line} {source}")]
+    #[error("`{table}.keys.{name}` at line {line} {source}")]
     Key {
+        /// The table.
+        table: &'static str,
         /// Its name.
         name: String,
         /// The line of the file.
@@ -212,12 +214,8 @@ impl Trust {
             Require::Any if keys.is_empty() && !pins => return Err(TrustTableError::NoPin { require }),
             Require::Signature | Require::Digest | Require::Any | Require::InsecureNothing => {}
         }
-        let parsed = keys.into_iter().map(|(name, key)| match key.get_ref().parse() {
-            Ok(key) => Ok((name, key)),
-            // The parser's own errors show the line; whoever has pasted a private key must not find it in the log.
-            Err(source) => Err(TrustTableError::Key { name, line: text[..key.span().start].matches('\n').count() + 1, source }),
-        });
-        Ok(Self { require, keys: parsed.collect::<Result<_, _>>()?, plugins, stated: true })
+        let keys = public_keys(text, "trust", keys)?;
+        Ok(Self { require, keys, plugins, stated: true })
     }
 
     /// What whoever runs the function should be told once.
@@ -230,6 +228,23 @@ impl Trust {
             ),
         }
     }
+}
+
+/// The keys of a table. `text` is that of the file.
+pub(super) fn public_keys(
+    text: &str,
+    table: &'static str,
+    keys: BTreeMap<String, Spanned<String>>,
+) -> Result<BTreeMap<String, PublicKey>, TrustTableError> {
+    let parsed = keys.into_iter().map(|(name, key)| match key.get_ref().parse() {
+        Ok(key) => Ok((name, key)),
+        // The parser's own errors show the line; whoever has pasted a private key must not find it in the log.
+        Err(source) => {
+            let line = text[..key.span().start].matches('\n').count() + 1;
+            Err(TrustTableError::Key { table, name, line, source })
+        }
+    });
+    parsed.collect()
 }
 
 #[cfg(test)]

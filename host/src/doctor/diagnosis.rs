@@ -6,6 +6,8 @@ use crate::candidate::CandidateError;
 use crate::capability::endpoint::EndpointError;
 use crate::error::StepError;
 use crate::plugin::catalogue::CatalogueError;
+use crate::plugin::objects::ObjectError;
+use crate::plugin::source::SourceError;
 use crate::state::{AWSPREVIOUS, NotRotatable};
 
 /// Everything that is wrong, the most urgent first.
@@ -193,9 +195,14 @@ fn plugin(problem: &StepError) -> Option<Finding> {
     let why = described(problem);
     Some(match problem {
         StepError::Tag { .. } => Finding::InvalidTag { why },
-        StepError::Catalogue(CatalogueError::NoMatch { .. } | CatalogueError::SeveralMatch { .. }) => Finding::MissingTag { why },
-        StepError::Catalogue(CatalogueError::Missing { .. }) => Finding::UnknownPlugin { why },
-        StepError::Catalogue(_) | StepError::Untrusted(_) | StepError::Load { .. } => Finding::UnusablePlugin { why },
+        StepError::Source(SourceError::Catalogue(CatalogueError::NoMatch { .. } | CatalogueError::SeveralMatch { .. })) => {
+            Finding::MissingTag { why }
+        }
+        StepError::Source(
+            SourceError::Catalogue(CatalogueError::Missing { .. } | CatalogueError::Mismatch { .. })
+            | SourceError::Object(ObjectError::Missing { .. }),
+        ) => Finding::UnknownPlugin { why },
+        StepError::Source(_) | StepError::Untrusted(_) | StepError::Load { .. } => Finding::UnusablePlugin { why },
         StepError::Endpoint(EndpointError::NotGranted { .. } | EndpointError::MalformedTemplate { .. }) => {
             Finding::EndpointDenied { why }
         }
@@ -212,6 +219,8 @@ fn plugin(problem: &StepError) -> Option<Finding> {
         | StepError::NoPendingValue { .. }
         | StepError::NoAdminValue { .. }
         | StepError::AdminElsewhere { .. }
+        | StepError::Swapped { .. }
+        | StepError::CanaryFailed { .. }
         | StepError::TooLittleTime { .. }
         | StepError::TooLittleTimeToSet { .. }
         | StepError::TooManyRefusedLogins { .. }

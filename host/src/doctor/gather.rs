@@ -17,9 +17,9 @@ use crate::event::{SecretArn, VersionId};
 use crate::failure::Cause;
 use crate::password::PasswordPolicy;
 use crate::plugin::call::{CallError, Handed};
-use crate::plugin::catalogue::PluginSource;
-use crate::plugin::compiler::Compiler;
+use crate::plugin::code::compiler::Compiler;
 use crate::plugin::load::{LoadError, Plugin, Plugins};
+use crate::plugin::source::PluginSource;
 use crate::secret::SecretValue;
 use crate::secrets::examination::Listed;
 use crate::secrets::{ErrorKind, Moved, SecretsError, SecretsManager};
@@ -122,7 +122,7 @@ impl Doctor {
             probed: false,
             seen_error: self.seen_error.clone(),
         };
-        let serving = if ours { self.plugin(&mut facts, &values) } else { None };
+        let serving = if ours { self.plugin(&mut facts, &values).await } else { None };
         Ok(Examination { facts, values, serving })
     }
 
@@ -139,12 +139,11 @@ impl Doctor {
     }
 
     /// Finds the plugin and what would stop its steps, as the rotation does, and which versions are for somebody else.
-    fn plugin(&self, facts: &mut Facts, values: &[Option<SecretValue>]) -> Option<Serving> {
+    async fn plugin(&self, facts: &mut Facts, values: &[Option<SecretValue>]) -> Option<Serving> {
         let source = self.source.as_ref()?;
         let place = facts.versions.iter().position(|version| facts.current() == Some(version));
         let current = place.and_then(|place| values[place].as_ref())?;
-        let found = self.served(facts, source, current, values);
-        match found {
+        match self.served(facts, source, current, values).await {
             Ok(serving) => Some(serving),
             Err(problem) => {
                 facts.plugin.problem = Some(problem);
@@ -153,7 +152,7 @@ impl Doctor {
         }
     }
 
-    fn served(
+    async fn served(
         &self,
         facts: &mut Facts,
         source: &PluginSource,
@@ -162,7 +161,7 @@ impl Doctor {
     ) -> Result<Serving, StepError> {
         let tags = Tags::read(&facts.examined.described.tags)?;
         let choice = Choice::new(&self.config, source, &facts.examined.arn, &facts.examined.described.tags);
-        let trusted = choice.component(&tags, current)?;
+        let trusted = choice.component(&tags, current, deadline()).await?.trusted;
         let manifest = trusted.manifest();
         let chosen = facts.plugin.chosen.insert(Chosen {
             name: manifest.name.to_string(),
@@ -210,7 +209,8 @@ impl Doctor {
         let Examination { facts, values, serving } = examination;
         let (Some(serving), Some(source)) = (serving, &self.source) else { return Ok(()) };
         let network = Arc::new(Network::new(&self.config)?);
-        let plugin = Plugins::new(Compiler::InProcess)?.load(serving.trusted.clone().into_component(), deadline()).await?;
+        let component = serving.trusted.clone().into_component();
+        let plugin = Plugins::new(Compiler::InProcess)?.load(&component, Ok(None), deadline()).await?;
         let choice = Choice::new(&self.config, source, &facts.examined.arn, &facts.examined.described.tags);
         let limits = self.config.limits(choice.rule());
         let refused = RefusedLogins::at_most(limits.refused_logins());

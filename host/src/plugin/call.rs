@@ -26,7 +26,7 @@ use crate::plugin::load::Plugin;
 use crate::plugin::wasi::{self, Captured};
 use crate::redact::Redactor;
 use crate::secret::SecretValue;
-use crate::time_account::spend;
+use crate::time_account::{On, spend};
 
 /// The longest message of a failure, in bytes; the rest is cut.
 pub const MAX_MESSAGE_BYTES: usize = 2_048;
@@ -170,7 +170,7 @@ impl Plugin {
     ///
     /// [`CallError::Failure`] is the plugin's word, [`CallError::Stopped`] the host's.
     pub async fn set_secret(&self, call: Call) -> Result<Outcome, CallError> {
-        let _spending = spend("set-secret");
+        let _spending = spend(On::Plugin, "set-secret");
         match self.call::<rotator::Outcome>(&self.set_secret, call).await? {
             rotator::Outcome::Changed => Ok(Outcome::Changed),
             rotator::Outcome::Unchanged => Ok(Outcome::Unchanged),
@@ -186,7 +186,7 @@ impl Plugin {
     pub async fn test_secret(&self, mut call: Call) -> Result<(), CallError> {
         let Handed { pending, current: _, previous: _, admin: _ } = call.handed;
         call.handed = Handed { pending, current: None, previous: None, admin: None };
-        let _spending = spend("test-secret");
+        let _spending = spend(On::Plugin, "test-secret");
         match self.call::<rotator::Verdict>(&self.test_secret, call).await? {
             rotator::Verdict::Accepted => Ok(()),
         }
@@ -377,4 +377,4 @@ impl fmt::Display for OverMemory {
 impl std::error::Error for OverMemory {}
 
 #[cfg(all(test, feature = "compiler"))]
-mod tests;
+pub(crate) mod tests;

@@ -20,11 +20,20 @@ pub const CODE_VERSION: &str = "windlass wasmtime-48.0.8 1";
 ///
 /// wasmtime's own words if it does not know the target.
 pub fn config() -> Result<Config, Error> {
+    config_for(Target::HOST)
+}
+
+/// The same for the engine of another machine. Without a target it is that of this one, as wasmtime finds it.
+///
+/// # Errors
+///
+/// As [`config`].
+pub(crate) fn config_for(target: Option<Target>) -> Result<Config, Error> {
     let mut config = Config::new();
-    if let Some(target) = target() {
+    if let Some(target) = target {
         // Naming the target switches the detection of processor features off: code compiled on a builder with AVX-512 runs on every
         // machine of a Lambda fleet.
-        config.target(target)?;
+        config.target(target.triple())?;
     }
     config.module_version(ModuleVersionStrategy::Custom(CODE_VERSION.to_owned()))?;
     config.epoch_interruption(true);
@@ -56,16 +65,45 @@ pub fn config() -> Result<Config, Error> {
     Ok(config)
 }
 
-/// The host's target triple, without the processor's own features; nothing on a system that is not tried, where wasmtime decides.
-const fn target() -> Option<&'static str> {
-    if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
-        Some("x86_64-unknown-linux-gnu")
+/// A machine that code is made for: its architecture and system, without the features of one processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Lambda on x86-64.
+    X86_64,
+    /// Lambda on arm64, which other people call aarch64.
+    Aarch64,
+    /// A developer's Mac. It runs plugins, and no code is made for it ahead of time.
+    MacOs,
+}
+
+impl Target {
+    /// The machine that this program was built for; nothing on a system that is not tried, where wasmtime decides.
+    pub const HOST: Option<Self> = if cfg!(all(target_arch = "x86_64", target_os = "linux")) {
+        Some(Self::X86_64)
     } else if cfg!(all(target_arch = "aarch64", target_os = "linux")) {
-        Some("aarch64-unknown-linux-gnu")
+        Some(Self::Aarch64)
     } else if cfg!(all(target_arch = "aarch64", target_os = "macos")) {
-        Some("aarch64-apple-darwin")
+        Some(Self::MacOs)
     } else {
         None
+    };
+
+    /// The target triple, as compilers name it.
+    pub const fn triple(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64-unknown-linux-gnu",
+            Self::Aarch64 => "aarch64-unknown-linux-gnu",
+            Self::MacOs => "aarch64-apple-darwin",
+        }
+    }
+
+    /// The short name, as in file names and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+            Self::MacOs => "macos",
+        }
     }
 }
 
@@ -99,6 +137,38 @@ mod tests {
         let (_, package) = lock.split_once("name = \"wasmtime\"\nversion = \"").unwrap();
         let (version, _) = package.split_once('"').unwrap();
         assert!(CODE_VERSION.contains(&format!("wasmtime-{version} ")), "{version}");
+    }
+
+    /// What wasmtime says that code of this configuration is compatible with, for each target.
+    #[cfg(feature = "compiler")]
+    fn fingerprint(target: Target) -> String {
+        use std::hash::{Hash, Hasher};
+
+        use sha2::{Digest, Sha256};
+
+        struct Sha256Hasher(Sha256);
+
+        impl Hasher for Sha256Hasher {
+            fn write(&mut self, bytes: &[u8]) {
+                self.0.update(bytes);
+            }
+
+            fn finish(&self) -> u64 {
+                unreachable!("the whole digest is asked for")
+            }
+        }
+
+        let mut hasher = Sha256Hasher(Sha256::new());
+        Engine::new(&config_for(Some(target)).unwrap()).unwrap().precompile_compatibility_hash().hash(&mut hasher);
+        hasher.0.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[cfg(feature = "compiler")]
+    #[test]
+    fn whoever_changes_the_configuration_counts_it_in_the_code_version() {
+        // Another fingerprint: raise the last number of CODE_VERSION, too, so that envelopes say why they are not loaded.
+        let found = format!("{CODE_VERSION}: {} {}", fingerprint(Target::X86_64), fingerprint(Target::Aarch64));
+        assert_eq!(found, "windlass wasmtime-48.0.8 1: e9996a06741762d6 07a38c34ccbd48f9");
     }
 
     #[cfg(feature = "compiler")]

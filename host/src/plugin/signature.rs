@@ -99,7 +99,7 @@ impl PublicKey {
         if Self::WEAK.contains(&unsigned) { Err(PublicKeyError::Weak) } else { Ok(Self(bytes)) }
     }
 
-    fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
     }
 }
@@ -208,10 +208,13 @@ pub fn message(component: &ComponentFile) -> String {
     format!("{FIRST_LINE}\nname {name}\nversion {version}\ncontract windlass:rotation@{contract}\ndigest {digest}\n")
 }
 
-/// Where the signature of a plugin lies: its path and `.sig`.
+/// What the name of a signature has behind that of its plugin.
+pub const SUFFIX: &str = ".sig";
+
+/// Where the signature of a plugin lies: its path and [`SUFFIX`].
 pub fn path(plugin: &Path) -> PathBuf {
     let mut path = OsString::from(plugin);
-    path.push(".sig");
+    path.push(SUFFIX);
     path.into()
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
-use windlass::plugin::compiler::{Compiler, LONGEST};
+use windlass::plugin::code::compiler::{Compiler, LONGEST};
 use windlass::plugin::component_file::ComponentFile;
 use windlass::plugin::load::Plugins;
 
@@ -21,7 +21,7 @@ fuzz_target!(|wasm: &[u8]| -> Corpus {
     let Ok(file) = ComponentFile::parse(wasm.to_vec()) else { return Corpus::Reject };
     let (name, digest) = (file.manifest().name.clone(), file.digest());
     let (runtime, plugins) = &*HOST;
-    match runtime.block_on(async { plugins.load(file, Instant::now() + LONGEST + Duration::from_secs(1)).await }) {
+    match runtime.block_on(async { plugins.load(&file, Ok(None), Instant::now() + LONGEST + Duration::from_secs(1)).await }) {
         Ok(plugin) => assert_eq!((&plugin.manifest().name, plugin.digest()), (&name, digest), "another plugin was loaded"),
         Err(error) => {
             let said = error.to_string();

@@ -85,6 +85,10 @@ fn problem(problem: StepError) -> Facts {
     changed(healthy(), |facts| facts.plugin.problem = Some(problem))
 }
 
+fn unserved(why: CatalogueError) -> Facts {
+    problem(StepError::Source(why.into()))
+}
+
 fn plugin_name(name: &str) -> PluginName {
     PluginName::try_from(name.to_owned()).unwrap()
 }
@@ -185,14 +189,14 @@ use Probe::{NotAsked, Opens, Refused, Spared, Withheld};
     }),
     "rotation-disabled"
 )]
-#[case::missing_tag(problem(CatalogueError::NoMatch { installed: vec![] }.into()), "missing-tag")]
-#[case::ambiguous(problem(CatalogueError::SeveralMatch { matching: vec![] }.into()), "missing-tag")]
+#[case::missing_tag(unserved(CatalogueError::NoMatch { installed: vec![] }), "missing-tag")]
+#[case::ambiguous(unserved(CatalogueError::SeveralMatch { matching: vec![] }), "missing-tag")]
 #[case::unknown_plugin(
-    problem(CatalogueError::Missing { name: plugin_name("kafka"), folder: "plugins".into(), installed: vec![] }.into()),
+    unserved(CatalogueError::Missing { name: plugin_name("kafka"), folders: vec![], installed: vec![] }),
     "unknown-plugin"
 )]
 #[case::misnamed_plugin(
-    problem(CatalogueError::OtherName { file: plugin_name("kafka"), manifest: plugin_name("redis") }.into()),
+    unserved(CatalogueError::OtherName { path: "kafka.wasm".into(), manifest: "redis".into() }),
     "unusable-plugin"
 )]
 #[case::wrong_tag(problem(StepError::Tag { tag: "windlass:plugins".to_owned(), why: "there is no such tag".to_owned() }), "invalid-tag")]
@@ -207,7 +211,7 @@ use Probe::{NotAsked, Opens, Refused, Spared, Withheld};
 #[case::broken_json(problem(StepError::Candidate(CandidateError::BrokenJson)), "malformed-secret")]
 #[case::several_at_once(
     changed(pending(), |facts| {
-        facts.plugin.problem = Some(CatalogueError::NoMatch { installed: vec![] }.into());
+        facts.plugin.problem = Some(StepError::Source(CatalogueError::NoMatch { installed: vec![] }.into()));
         facts.examined.described.rotation_enabled = Some(false);
         facts.versions[1].value = ValueFacts::Absent;
         facts.versions.remove(0);

@@ -14,7 +14,7 @@ use wit_parser::Resolve;
 use super::*;
 use crate::config::Config;
 use crate::manifest::SECTION;
-use crate::plugin::compiler::{CompileError, Compiler};
+use crate::plugin::code::compiler::Compiler;
 use crate::plugin::component_file::ComponentFile;
 use crate::plugin::load::{LoadError, Plugins};
 
@@ -103,16 +103,16 @@ fn guest(items: &str, set_secret: &str, test_secret: &str) -> ComponentFile {
     ComponentFile::parse(component).unwrap()
 }
 
-fn setting(set_secret: &str) -> ComponentFile {
+pub(crate) fn setting(set_secret: &str) -> ComponentFile {
     guest("", set_secret, "")
 }
 
-fn soon() -> Instant {
+pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
 async fn loaded(file: ComponentFile) -> Arc<Plugin> {
-    Plugins::new(Compiler::InProcess).unwrap().load(file, soon()).await.unwrap()
+    Plugins::new(Compiler::InProcess).unwrap().load(&file, Ok(None), soon()).await.unwrap()
 }
 
 fn call() -> Call {
@@ -181,9 +181,9 @@ async fn unchanged_is_another_outcome() {
 #[tokio::test]
 async fn a_plugin_is_compiled_once() {
     let plugins = Plugins::new(Compiler::InProcess).unwrap();
-    let first = plugins.load(setting(""), soon()).await.unwrap();
-    let again = plugins.load(setting(""), soon()).await.unwrap();
-    let other = plugins.load(setting("(nop)"), soon()).await.unwrap();
+    let first = plugins.load(&setting(""), Ok(None), soon()).await.unwrap();
+    let again = plugins.load(&setting(""), Ok(None), soon()).await.unwrap();
+    let other = plugins.load(&setting("(nop)"), Ok(None), soon()).await.unwrap();
     assert!(Arc::ptr_eq(&first, &again) && !Arc::ptr_eq(&first, &other));
 }
 
@@ -381,8 +381,8 @@ async fn randomness_comes_in_bounded_pieces() {
 
 #[tokio::test]
 async fn without_a_compiler_a_component_does_not_load() {
-    let loaded = Plugins::new(Compiler::Absent).unwrap().load(setting(""), soon()).await;
-    assert!(matches!(loaded.err(), Some(LoadError::Compile(CompileError::NoCompiler))));
+    let loaded = Plugins::new(None).unwrap().load(&setting(""), Ok(None), soon()).await;
+    assert!(matches!(loaded.err(), Some(LoadError::NoCode { why: None, .. })));
 }
 
 #[test]

@@ -12,6 +12,10 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout_at};
 use wasmtime::Engine;
 
+use super::Code;
+#[cfg(feature = "compiler")]
+use crate::plugin::engine::{self, Target};
+
 /// The most code that is taken from a compiler, in bytes: about three times the largest component that makes sense in a Lambda.
 pub const MAX_CODE_BYTES: usize = 256 << 20;
 
@@ -29,21 +33,6 @@ pub enum Compiler {
     InProcess,
     /// By this executable, a `windlass-compile` of the same build.
     Executable(PathBuf),
-    /// Not at all: only code that was compiled ahead of time runs.
-    Absent,
-}
-
-/// Code for this machine that may be run, because it comes from our own compiler.
-///
-/// There is no way to make one of bytes from elsewhere: loading them would run whatever they are. An authenticated ahead-of-time
-/// envelope becomes a second way, in this file, beside the first.
-pub(crate) struct Code(Vec<u8>);
-
-impl Code {
-    /// The code's bytes, for loading.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.0
-    }
 }
 
 /// Why a component did not become code.
@@ -57,12 +46,6 @@ pub enum CompileError {
         /// wasmtime's own words.
         why: String,
     },
-    /// There is no compiler.
-    #[error(
-        "the plugin has no code for this machine and there is no compiler here. Put `windlass-compile` beside `bootstrap`, or deploy \
-         the plugin compiled ahead of time"
-    )]
-    NoCompiler,
     /// The compiler did not start.
     #[error("the compiler {path} does not start. Deploy the `windlass-compile` of the same build, executable")]
     Start {
@@ -99,10 +82,10 @@ pub enum CompileError {
 }
 
 impl Compiler {
-    /// The `windlass-compile` in `folder`; a deployment without that file has no compiler.
-    pub fn beside(folder: &Path) -> Self {
+    /// The `windlass-compile` in `folder`, if it is there: without it only code that was compiled ahead of time runs.
+    pub fn beside(folder: &Path) -> Option<Self> {
         let executable = folder.join("windlass-compile");
-        if executable.exists() { Self::Executable(executable) } else { Self::Absent }
+        executable.exists().then_some(Self::Executable(executable))
     }
 
     /// Compiles a component, before `deadline`.
@@ -120,10 +103,11 @@ impl Compiler {
                 let (engine, wasm) = (engine.clone(), wasm.to_vec());
                 let compiling = tokio::task::spawn_blocking(move || precompile(&engine, &wasm));
                 let compiled = timeout_at(until, compiling).await.map_err(|_| CompileError::Deadline)?;
-                compiled.map_err(|panic| CompileError::Refused { complaint: panic.to_string() })?.map(Code)
+                compiled.map_err(|panic| CompileError::Refused { complaint: panic.to_string() })?.map(Code::compiled)
             }
-            Self::Executable(path) => timeout_at(until, run(path, wasm)).await.map_err(|_| CompileError::Deadline)?.map(Code),
-            Self::Absent => Err(CompileError::NoCompiler),
+            Self::Executable(path) => {
+                timeout_at(until, run(path, wasm)).await.map_err(|_| CompileError::Deadline)?.map(Code::compiled)
+            }
         }
     }
 }
@@ -135,7 +119,18 @@ impl Compiler {
 /// [`CompileError::Refused`] if the bytes are no valid component, [`CompileError::Engine`] if this machine cannot compile.
 #[cfg(feature = "compiler")]
 pub fn compile(wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
-    let engine = super::engine::config().and_then(|config| Engine::new(&config));
+    let engine = engine::config().and_then(|config| Engine::new(&config));
+    precompile(&engine.map_err(|error| CompileError::Engine { why: format!("{error:#}") })?, wasm)
+}
+
+/// Compiles a component in this process for another machine.
+///
+/// # Errors
+///
+/// As [`compile`].
+#[cfg(feature = "compiler")]
+pub fn compile_for(target: Target, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
+    let engine = engine::config_for(Some(target)).and_then(|config| Engine::new(&config));
     precompile(&engine.map_err(|error| CompileError::Engine { why: format!("{error:#}") })?, wasm)
 }
 
@@ -219,9 +214,9 @@ mod tests {
         let path = folder.path().join("compiler");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
-        let engine = Engine::new(&crate::plugin::engine::config().unwrap()).unwrap();
+        let engine = Engine::new(&engine::config().unwrap()).unwrap();
         let deadline = Instant::now() + time;
-        Compiler::Executable(path).compile(&engine, wasm, deadline).await.map(|code| code.0)
+        Compiler::Executable(path).compile(&engine, wasm, deadline).await.map(|code| code.bytes().to_vec())
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -269,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_compiler_that_is_not_there_does_not_start() {
-        let engine = Engine::new(&crate::plugin::engine::config().unwrap()).unwrap();
+        let engine = Engine::new(&engine::config().unwrap()).unwrap();
         let compiler = Compiler::Executable("/nowhere/windlass-compile".into());
         let failed = compiler.compile(&engine, b"", Instant::now() + LONG).await.map(|_| ());
         assert!(matches!(failed, Err(CompileError::Start { .. })), "{failed:?}");

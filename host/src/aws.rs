@@ -1,0 +1,36 @@
+//! What the clients of AWS services share: credentials and region of the environment, and one HTTP client with its TLS configuration
+//! and its connections.
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_secretsmanager::config::SharedHttpClient;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// AWS, as the environment of this process says how to reach it. Cheap to copy.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    sdk: SdkConfig,
+}
+
+impl Aws {
+    /// With the credentials and the region of the environment. Connects to nothing.
+    pub async fn from_environment() -> Self {
+        Self { sdk: aws_config::defaults(BehaviorVersion::latest()).http_client(http_client()).load().await }
+    }
+
+    pub(crate) const fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+}
+
+pub(crate) fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// The innermost cause of an error, which names what failed (`Connection refused`); the outer ones only say that something did.
+pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,380 @@
+//! `windlass package`: the deployable zip. The same inputs make the same bytes.
+
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Write};
+use std::path::{Component, Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use crate::capability::network::{Network, NetworkError};
+use crate::cli::build;
+use crate::cli::compile::{Machine, ahead_of_time};
+use crate::cli::{CommandResult, progress};
+use crate::config::{Config, ConfigError};
+use crate::package::{self, PackageManifest, PackagedFile, PackagedPlugin};
+use crate::plugin::catalogue::{Catalogue, CatalogueError};
+use crate::plugin::code::compiler::CompileError;
+use crate::plugin::code::envelope;
+use crate::plugin::component_file::{ComponentError, ComponentFile};
+use crate::plugin::digest::Digest;
+use crate::plugin::engine::{CODE_VERSION, Target};
+use crate::plugin::reference::Place;
+use crate::plugin::signature;
+use crate::redact::legible;
+use crate::trust::{TrustError, Trusted};
+
+/// Build the zip to deploy: the function, its plugins with their code, and its configuration.
+///
+/// Every plugin is compiled ahead of time, the configuration is checked as the function does when it starts, and a plugin that the
+/// configuration does not trust is refused. The zip names the digest of everything in it (windlass-package.json), by which the function
+/// knows the code as its own. The same inputs make the same bytes, on every machine.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The folder that holds the plugins, and their signatures if they have any.
+    #[arg(long, value_name = "DIR", default_value = "target/plugins")]
+    plugins: PathBuf,
+    /// The configuration, with the files that it names beside it or below.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The function: `cargo build --profile lambda --no-default-features --features lambda --bin bootstrap`. Default: `bootstrap` beside
+    /// this program, else target/lambda/bootstrap.
+    #[arg(long, value_name = "FILE")]
+    bootstrap: Option<PathBuf>,
+    /// Add this `windlass-compile`, so that plugins without code can be used too. A hardened function does without.
+    #[arg(long, value_name = "FILE")]
+    compiler: Option<PathBuf>,
+    /// The machine that the function runs on.
+    #[arg(long, value_enum, default_value = "x86_64")]
+    target: Machine,
+    /// Where to write the zip.
+    #[arg(long, value_name = "FILE", default_value = "windlass.zip")]
+    out: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is no zip. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackError {
+    /// There is no function.
+    #[error(
+        "there is no bootstrap beside this program or in target/lambda. Build it with `cargo build --profile lambda \
+         --no-default-features --features lambda --bin bootstrap`, or name it with --bootstrap"
+    )]
+    NoBootstrap,
+    /// A file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A program is for another machine.
+    #[error("{} is no program for Lambda on {}: {found}. Build it for that machine, or choose it with --target", path.display(), target.name())]
+    OtherMachine {
+        /// The program.
+        path: PathBuf,
+        /// The machine that was asked for.
+        target: Target,
+        /// What the program is.
+        found: String,
+    },
+    /// A program is from another release.
+    #[error(
+        "{} was not built with the engine `{CODE_VERSION}` of this `windlass`, so it would not run the code that is compiled here. Build \
+         both from the same source",
+        path.display()
+    )]
+    OtherEngine {
+        /// The program.
+        path: PathBuf,
+    },
+    /// The plugins cannot be listed.
+    #[error(transparent)]
+    Plugins(#[from] CatalogueError),
+    /// There are none.
+    #[error("there is no plugin in {}. Build one with `windlass build`, or name the folder with --plugins", folder.display())]
+    NoPlugins {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file in the folder is no plugin.
+    #[error("{} is no plugin that a function loads", path.display())]
+    Component {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ComponentError,
+    },
+    /// A plugin does not compile.
+    #[error("{} does not compile", path.display())]
+    Compile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CompileError,
+    },
+    /// The function would not start.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file that the configuration names cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The function would not run a plugin.
+    #[error("the function would refuse {}", path.display())]
+    Untrusted {
+        /// The plugin.
+        path: PathBuf,
+        /// Why.
+        source: Box<TrustError>,
+    },
+    /// A file that the configuration names is not where the zip could hold it.
+    #[error("the configuration names {}, which is not beside it or below. Move it there, so that the zip can hold it", path.display())]
+    Outside {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The zip cannot be made.
+    #[error("the zip cannot be made")]
+    Zip(#[from] zip::result::ZipError),
+    /// The zip cannot be written.
+    #[error("{} cannot be written", path.display())]
+    Unwritable {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A file of the zip.
+struct Entry {
+    bytes: Vec<u8>,
+    executable: bool,
+}
+
+/// The zip's files by their paths. Zips made in another order would have other bytes.
+type Entries = BTreeMap<String, Entry>;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Packaged {
+    path: String,
+    bytes: usize,
+    digest: Digest,
+    manifest: PackageManifest,
+}
+
+/// Makes the zip.
+///
+/// # Errors
+///
+/// [`PackError`], or standard output cannot be written.
+pub fn run(args: &Args, out: &mut impl Write) -> CommandResult {
+    let target = Target::from(args.target);
+    let mut entries = Entries::new();
+    programs(args, target, &mut entries)?;
+    let config = configuration(args, &mut entries)?;
+    let plugins = plugins(args, target, &config, &mut entries)?;
+    for (rule, plugin) in unpacked(&config, &plugins) {
+        progress(&format!(
+            "note: {} names the plugin {plugin}, which is not in the zip: it has to come from a layer",
+            legible::line(&rule)
+        ));
+    }
+    let of_plugin = |path: &str| path.starts_with(PLUGINS) && !path.ends_with(signature::SUFFIX);
+    let others = entries.iter().filter(|(path, _)| !of_plugin(path));
+    let files = others.map(|(path, entry)| PackagedFile { path: path.clone(), digest: Digest::of(&entry.bytes) }).collect();
+    let manifest = PackageManifest { engine: CODE_VERSION.to_owned(), target: target.triple().to_owned(), plugins, files };
+    let mut json = serde_json::to_vec_pretty(&manifest)?;
+    json.push(b'\n');
+    add(&mut entries, package::FILE, json, false);
+
+    let zip = zipped(&entries)?;
+    build::write(&args.out, &zip).map_err(|source| PackError::Unwritable { path: args.out.clone(), source })?;
+    let path = args.out.display().to_string();
+    let packaged = Packaged { path, bytes: zip.len(), digest: Digest::of(&zip), manifest };
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&packaged)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (path, entry) in &entries {
+        writeln!(out, "{:>12}  {}", entry.bytes.len(), legible::line(path))?;
+    }
+    writeln!(out, "{:>12}  {}  {}", packaged.bytes, legible::line(&packaged.path), packaged.digest)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where plugins lie in the zip, and so beside the function.
+const PLUGINS: &str = "plugins/";
+
+fn add(entries: &mut Entries, path: &str, bytes: Vec<u8>, executable: bool) {
+    entries.insert(path.to_owned(), Entry { bytes, executable });
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PackError> {
+    std::fs::read(path).map_err(|source| PackError::Unreadable { path: path.to_owned(), source })
+}
+
+/// The function, and the compiler if it is wanted.
+fn programs(args: &Args, target: Target, entries: &mut Entries) -> Result<(), PackError> {
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join("bootstrap")));
+    // A build for tests holds the compiler and much else.
+    let built =
+        [beside.filter(|path| !path.components().any(|part| part.as_os_str() == "debug")), Some("target/lambda/bootstrap".into())];
+    let found = || built.into_iter().flatten().find(|path| path.is_file());
+    let bootstrap = args.bootstrap.clone().or_else(found).ok_or(PackError::NoBootstrap)?;
+    for (name, path) in [("bootstrap", Some(&bootstrap)), ("windlass-compile", args.compiler.as_ref())] {
+        let Some(path) = path else { continue };
+        let bytes = read(path)?;
+        check_program(path, &bytes, target)?;
+        add(entries, name, bytes, true);
+    }
+    Ok(())
+}
+
+/// Whether a program is one for this machine that runs the code that is compiled here.
+///
+/// Source: the header of ELF, <https://gabi.xinuos.com/elf/02-eheader.html>
+fn check_program(path: &Path, bytes: &[u8], target: Target) -> Result<(), PackError> {
+    let machine = bytes.get(18..20).map(|machine| u16::from_le_bytes([machine[0], machine[1]]));
+    let found = match (bytes.starts_with(b"\x7fELF\x02\x01"), machine, target) {
+        (true, Some(62), Target::X86_64) | (true, Some(183), Target::Aarch64) => None,
+        (true, Some(62), _) => Some("it is one for x86_64".to_owned()),
+        (true, Some(183), _) => Some("it is one for aarch64".to_owned()),
+        (true, Some(other), _) => Some(format!("it is one for ELF machine {other}")),
+        (false, ..) | (true, None, _) => Some("it is no 64-bit program for Linux".to_owned()),
+    };
+    if let Some(found) = found {
+        return Err(PackError::OtherMachine { path: path.to_owned(), target, found });
+    }
+    let version = CODE_VERSION.as_bytes();
+    if bytes.windows(version.len()).any(|window| window == version) {
+        Ok(())
+    } else {
+        Err(PackError::OtherEngine { path: path.to_owned() })
+    }
+}
+
+/// The configuration and the files that it names.
+fn configuration(args: &Args, entries: &mut Entries) -> Result<Config, PackError> {
+    let mut config = Config::with_plugins(args.plugins.clone());
+    let Some(path) = &args.config else { return Ok(config) };
+    config.read_file(path)?;
+    // Reads the files that it names.
+    Network::new(&config)?;
+    add(entries, "windlass.toml", read(path)?, false);
+    let folder = path.parent().unwrap_or_else(|| Path::new(""));
+    let certificates = config.rules.iter().filter_map(|rule| rule.client_certificate.as_ref());
+    let named = certificates.flat_map(|files| [&files.certificate_file, &files.key_file]).chain(&config.ca_files);
+    for file in named {
+        let inside = file
+            .strip_prefix(folder)
+            .ok()
+            .filter(|inside| inside.is_relative() && inside.components().all(|part| matches!(part, Component::Normal(_))));
+        let Some(inside) = inside.and_then(Path::to_str) else { return Err(PackError::Outside { path: file.clone() }) };
+        add(entries, inside, read(file)?, false);
+    }
+    Ok(config)
+}
+
+/// The plugins with their code and their signatures.
+fn plugins(args: &Args, target: Target, config: &Config, entries: &mut Entries) -> Result<Vec<PackagedPlugin>, PackError> {
+    let mut packaged = Vec::new();
+    for file in Catalogue::new(vec![args.plugins.clone()]).files()? {
+        let path = file.path;
+        let component = ComponentFile::read(&path).map_err(|source| PackError::Component { path: path.clone(), source })?;
+        let signature = signature::read(&path).map_err(|source| PackError::Unreadable { path: signature::path(&path), source })?;
+        // Any rule may pin it: which secret it will serve is not known here.
+        let pins = config.rules.iter().filter_map(|rule| rule.pins()).find(|pins| pins.contains(component.digest()));
+        Trusted::judge(component.clone(), &config.trust, pins.as_ref(), signature.as_deref())
+            .map_err(|source| PackError::Untrusted { path: path.clone(), source: Box::new(source) })?;
+        let (label, code) =
+            ahead_of_time(&component, target, None).map_err(|source| PackError::Compile { path: path.clone(), source })?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        add(entries, &format!("{PLUGINS}{name}{}", envelope::suffix(target)), code, false);
+        if let Some(signature) = signature {
+            add(entries, &format!("{PLUGINS}{name}{}", signature::SUFFIX), signature, false);
+        }
+        add(entries, &format!("{PLUGINS}{name}"), component.wasm().to_vec(), false);
+        let manifest = component.manifest();
+        packaged.push(PackagedPlugin {
+            name: manifest.name.to_string(),
+            version: manifest.version.clone(),
+            digest: component.digest(),
+            envelope: label.digest(),
+        });
+    }
+    if packaged.is_empty() {
+        return Err(PackError::NoPlugins { folder: args.plugins.clone() });
+    }
+    Ok(packaged)
+}
+
+/// The rules that name a plugin of a plugin folder which the zip does not hold.
+fn unpacked<'a>(config: &'a Config, plugins: &'a [PackagedPlugin]) -> impl Iterator<Item = (String, String)> + 'a {
+    config.rules.iter().filter_map(move |rule| match &rule.plugin.as_ref()?.place {
+        Place::Installed { name, .. } if plugins.iter().all(|plugin| plugin.name != name.as_str()) => {
+            Some((rule.to_string(), name.to_string()))
+        }
+        Place::Installed { .. } | Place::Object(_) => None,
+    })
+}
+
+/// The zip's bytes. Times are those of its epoch, the order is that of names.
+fn zipped(entries: &Entries) -> Result<Vec<u8>, PackError> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (path, Entry { bytes, executable }) in entries {
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Deflated)
+            .compression_level(Some(9))
+            .last_modified_time(DateTime::default())
+            // Lambda runs the function as a user of its own, who has to be able to read it.
+            .unix_permissions(if *executable { 0o755 } else { 0o644 });
+        zip.start_file(path.as_str(), options)?;
+        zip.write_all(bytes).map_err(zip::result::ZipError::from)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn elf(class: u8, machine: u8, text: &str) -> Vec<u8> {
+        let mut bytes = b"\x7fELF".to_vec();
+        bytes.extend([class, 1]);
+        bytes.resize(18, 0);
+        bytes.extend([machine, 0]);
+        bytes.extend(text.as_bytes());
+        bytes
+    }
+
+    #[rstest]
+    #[case::right(elf(2, 62, CODE_VERSION), Target::X86_64, None)]
+    #[case::right_on_arm(elf(2, 183, CODE_VERSION), Target::Aarch64, None)]
+    #[case::other_machine(
+        elf(2, 183, CODE_VERSION),
+        Target::X86_64,
+        Some("no program for Lambda on x86_64: it is one for aarch64")
+    )]
+    #[case::small_machine(elf(1, 62, CODE_VERSION), Target::X86_64, Some("it is no 64-bit program"))]
+    #[case::script(b"#!/bin/sh\necho no\n".to_vec(), Target::X86_64, Some("it is no 64-bit program"))]
+    #[case::nothing(Vec::new(), Target::X86_64, Some("it is no 64-bit program"))]
+    #[case::other_release(elf(2, 62, "windlass wasmtime-48.0.7 1"), Target::X86_64, Some("was not built with the engine"))]
+    fn a_program_that_would_not_run_is_not_packed(#[case] bytes: Vec<u8>, #[case] target: Target, #[case] expected: Option<&str>) {
+        let checked = check_program(Path::new("bootstrap"), &bytes, target).map_err(|error| error.to_string());
+        match expected {
+            None => assert_eq!(checked, Ok(())),
+            Some(part) => assert!(checked.clone().unwrap_err().contains(part), "{checked:?}"),
+        }
+    }
+}
