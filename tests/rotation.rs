@@ -9,6 +9,8 @@
 
 mod support;
 
+#[path = "rotation/ahead_of_time.rs"]
+mod ahead_of_time;
 #[path = "rotation/bad_configurations.rs"]
 mod bad_configurations;
 #[path = "rotation/bad_events.rs"]

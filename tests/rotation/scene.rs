@@ -136,6 +136,14 @@ impl Scene {
         rotation
     }
 
+    /// The file of the service's certificate authority.
+    pub fn authority(&self) -> std::path::PathBuf {
+        match &self.service {
+            Service::Redis(redis) => redis.pki.ca_file(),
+            Service::RabbitMq(rabbitmq, _) => rabbitmq.pki.ca_file(),
+        }
+    }
+
     /// A plain configuration for this scene.
     pub fn configuration(&self) -> String {
         format!("danger_loopback_endpoints = [\"localhost:{}\"]\n", self.proxy.port())

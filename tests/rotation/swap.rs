@@ -118,15 +118,14 @@ fn a_broken_object_is_refused_before_anything_is_stored_and_nothing_is_lost() {
 
     let mut exports_nothing = redis();
     let export = b"windlass:rotation/rotator@0.1.0";
-    let at = exports_nothing.windows(export.len()).rposition(|window| window == export).unwrap();
-    exports_nothing[at + export.len() - 5..at + export.len()].copy_from_slice(b"0.9.0");
-    let mut broken_code = redis();
-    broken_code[3_000] ^= 1;
+    let places: Vec<_> = (0..exports_nothing.len()).filter(|at| exports_nothing[*at..].starts_with(export)).collect();
+    for at in places {
+        exports_nothing[at + export.len() - 5..at + export.len()].copy_from_slice(b"0.9.0");
+    }
     for (broken, words) in [
         (b"hello".to_vec(), "no WebAssembly component"),
         (redis()[..4_000].to_vec(), "damaged"),
         (exports_nothing, "rotator@0.9.0"),
-        (broken_code, "does not compile"),
     ] {
         moto.put("windlass/redis.wasm", &broken);
         let rotation = scene.account.begin(&secret, &Value::Null);

@@ -256,6 +256,8 @@ pub struct Deployment {
     pub plugins: Vec<(String, Vec<u8>)>,
     /// Another plugin folder, as a layer brings one.
     pub layer: Option<PathBuf>,
+    /// An unpacked zip of `windlass package`, whose configuration and plugins are deployed instead of those above.
+    pub package: Option<PathBuf>,
     /// Without `windlass-compile` beside `bootstrap`.
     pub no_compiler: bool,
     /// More environment variables.
@@ -273,6 +275,7 @@ impl Deployment {
             configuration: configuration.into(),
             plugins: plugins.into(),
             layer: None,
+            package: None,
             no_compiler: false,
             variables: Vec::new(),
             runtime_api: None,
@@ -309,6 +312,11 @@ impl Deployment {
             std::fs::hard_link(&executable, file("bootstrap")).unwrap();
             executable = file("bootstrap");
         }
+        if let Some(package) = &self.package {
+            std::fs::hard_link(&executable, package.join("bootstrap")).unwrap();
+            executable = package.join("bootstrap");
+        }
+        let packaged = self.package.is_some();
         let mut variables = vec![("WINDLASS_LOG".into(), "debug".into())];
         variables.extend(self.runtime_api.iter().map(|tap| ("AWS_LAMBDA_RUNTIME_API".into(), tap.address().to_string().into())));
         let layered = self.layer.map(|layer| std::env::join_paths([file("plugins"), layer]).unwrap());
@@ -318,8 +326,8 @@ impl Deployment {
             executable,
             function: FunctionArn::default(),
             endpoint: format!("http://127.0.0.1:{}", self.secrets_manager.unwrap_or_else(|| account.port())),
-            plugins: Some(file("plugins")),
-            config: Some(file("windlass.toml")),
+            plugins: (!packaged).then(|| file("plugins")),
+            config: (!packaged).then(|| file("windlass.toml")),
             variables,
             output: Output::File(File::create(&output).unwrap()),
         };
