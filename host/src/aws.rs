@@ -17,6 +17,16 @@ impl Aws {
         Self { sdk: aws_config::defaults(BehaviorVersion::latest()).http_client(http_client()).load().await }
     }
 
+    /// A double of it, whose answers come from this client.
+    #[cfg(test)]
+    pub(crate) fn double(http: SharedHttpClient) -> Self {
+        let credentials = aws_sdk_secretsmanager::config::Credentials::new("local", "local", None, None, "windlass");
+        let credentials = aws_sdk_secretsmanager::config::SharedCredentialsProvider::new(credentials);
+        let region = aws_config::Region::new("eu-central-1");
+        let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).http_client(http).region(region);
+        Self { sdk: sdk.credentials_provider(credentials).build() }
+    }
+
     pub(crate) const fn sdk(&self) -> &SdkConfig {
         &self.sdk
     }

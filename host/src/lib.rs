@@ -26,9 +26,11 @@
 //! | Which events are accepted? | [`event`] |
 //! | Why was a step refused or skipped? | [`state`] |
 //! | In what order do AWS and the plugin act? | [`rotation`] |
-//! | Which AWS permissions are needed? | [`secrets`] |
+//! | Which AWS permissions are needed? | [`secrets`], [`plugin::objects`] |
 //! | What is generated, what must stay the same? | [`candidate`], [`fields`], [`password`] |
-//! | Which plugin serves a secret, where may it connect? | [`choice`], [`tags`], [`plugin::catalogue`] |
+//! | Which plugin serves a secret, where may it connect? | [`choice`], [`tags`], [`plugin::reference`], [`plugin::source`] |
+//! | What does a swap do to a rotation that is under way? | [`rotation`], [`served`], [`config::swap`] |
+//! | Where does native code come from, and why may it run? | [`plugin::code`], [`package`] |
 //! | Which plugins may run? | [`trust`] decides, [`config::trust`] is the policy, [`plugin::signature`] the evidence |
 //! | What does a plugin say of itself? | [`manifest`], [`plugin::component_file`] |
 //! | Where may a plugin connect? | [`capability::endpoint`], [`capability::grant`], [`capability::address`] |

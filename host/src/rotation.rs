@@ -56,14 +56,35 @@ pub struct StepReport {
     pub plugin: Option<PluginUsed>,
     /// What became of the negative control, in testSecret.
     pub control: Option<Control>,
-    /// Time in plugin calls, negative control included.
-    pub plugin_time: Duration,
+    /// Where its time went.
+    pub times: StepTimes,
+}
+
+/// Where the time of a step went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepTimes {
+    /// Everything but plugin calls.
+    pub host: Duration,
+    /// The part of it that Secrets Manager took, way there and back included.
+    pub secrets_manager: Duration,
+    /// The part of it in which a plugin was loaded, if it was not in memory.
+    pub loading: Duration,
+    /// Plugin calls, negative control included.
+    pub plugin: Duration,
     /// The part of it that the service took, and the way there.
-    pub service_time: Duration,
-    /// Time in everything else.
-    pub host_time: Duration,
-    /// The part of it that Secrets Manager took, and the way there.
-    pub secrets_manager_time: Duration,
+    pub service: Duration,
+}
+
+impl StepTimes {
+    fn of(whole: Duration, plugin: Duration, account: &TimeAccount) -> Self {
+        Self {
+            host: whole.saturating_sub(plugin),
+            secrets_manager: account.spent(On::SecretsManager),
+            loading: account.spent(On::Host),
+            plugin,
+            service: account.spent(On::Service),
+        }
+    }
 }
 
 /// What came of a step.
@@ -152,7 +173,7 @@ impl Rotator {
             Ok(event) => event,
             Err(error) => {
                 let error = error.into();
-                log_failure(&error, &Used::default(), Duration::ZERO);
+                log_failure(&error, &Used::default(), &StepTimes::default());
                 return Err(error);
             }
         };
@@ -170,11 +191,10 @@ impl Rotator {
         let account = TimeAccount::default();
         let outcome = account.keep(self.outcome(event, deadline, &mut used)).await;
         let outcome = outcome.map_err(|error| error.accounted(begin.elapsed(), &account));
-        let host_time = begin.elapsed().saturating_sub(used.plugin_time);
-        let outcome = outcome.inspect_err(|error| log_failure(error, &used, host_time))?;
+        let times = StepTimes::of(begin.elapsed(), used.plugin_time, &account);
+        let outcome = outcome.inspect_err(|error| log_failure(error, &used, &times))?;
         let refused_logins = used.refused_logins();
-        let (secrets_manager_time, service_time) = (account.spent(On::SecretsManager), account.spent(On::Service));
-        let Used { plugin, plugin_time, control, code_from, .. } = used;
+        let Used { plugin, control, code_from, .. } = used;
         info!(
             outcome = outcome.name(),
             plugin = plugin.as_ref().map(|plugin| plugin.name.as_str()),
@@ -184,13 +204,14 @@ impl Rotator {
             negative_control = control.map(Control::name),
             refused_logins,
             code_from = code_from.map(CodeFrom::name),
-            host_us = host_time.as_micros() as u64,
-            secrets_manager_us = secrets_manager_time.as_micros() as u64,
-            plugin_us = plugin_time.as_micros() as u64,
-            service_us = service_time.as_micros() as u64,
+            host_us = microseconds(times.host),
+            secrets_manager_us = microseconds(times.secrets_manager),
+            loading_us = microseconds(times.loading),
+            plugin_us = microseconds(times.plugin),
+            service_us = microseconds(times.service),
             "step done"
         );
-        Ok(StepReport { step: event.step, outcome, plugin, control, plugin_time, service_time, host_time, secrets_manager_time })
+        Ok(StepReport { step: event.step, outcome, plugin, control, times })
     }
 
     async fn outcome(&self, event: &RotationEvent, deadline: Instant, used: &mut Used) -> Result<StepOutcome, StepError> {
@@ -221,7 +242,12 @@ impl Rotator {
     }
 }
 
-fn log_failure(error: &StepError, used: &Used, host_time: Duration) {
+/// What a log can count.
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn log_failure(error: &StepError, used: &Used, times: &StepTimes) {
     let plugin = used.plugin.as_ref();
     error!(
         error_type = error.error_type(),
@@ -233,8 +259,12 @@ fn log_failure(error: &StepError, used: &Used, host_time: Duration) {
         trusted_by = plugin.map(|plugin| plugin.trusted_by.as_str()),
         negative_control = used.control.map(Control::name),
         refused_logins = used.refused_logins(),
-        host_us = host_time.as_micros() as u64,
-        plugin_us = used.plugin_time.as_micros() as u64,
+        code_from = used.code_from.map(CodeFrom::name),
+        host_us = microseconds(times.host),
+        secrets_manager_us = microseconds(times.secrets_manager),
+        loading_us = microseconds(times.loading),
+        plugin_us = microseconds(times.plugin),
+        service_us = microseconds(times.service),
         error = error.message(),
         "step failed"
     );

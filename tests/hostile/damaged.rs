@@ -17,9 +17,7 @@ fn before_set() -> (Function, Rotation, Vec<u8>) {
     let account = Account::new();
     let configuration = format!("[limits]\ncall_seconds = 1\n[[secrets]]\nsecret = \"*\"\nplugin = \"{PLUGIN}\"\n");
     let plugins = vec![(format!("{PLUGIN}.wasm"), whole.clone())];
-    let deployment =
-        Deployment { secrets_manager: None, configuration, plugins, no_compiler: false, variables: Vec::new(), runtime_api: None };
-    let function = deployment.deploy(&account);
+    let function = Deployment::new(configuration).plugins(plugins).deploy(&account);
     let value = json!({ "password": Canary::new().value() });
     let secret = account.secret("damaged", &SecretValue::text(value.to_string()), &[]);
     let rotation = account.begin(&secret, &Value::Null);

@@ -113,14 +113,7 @@ impl Stage {
         }
         let account = Account::new();
         let tap = Some(Arc::clone(&runtime_api));
-        let deployment = Deployment {
-            secrets_manager: None,
-            configuration,
-            plugins,
-            no_compiler: false,
-            variables: Vec::new(),
-            runtime_api: tap,
-        };
+        let deployment = Deployment { runtime_api: tap, ..Deployment::new(configuration).plugins(plugins) };
         let function = deployment.deploy(&account);
         Self { account, function, turn: Mutex::default(), services, forbidden: vec![forbidden], runtime_api }
     }

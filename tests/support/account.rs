@@ -254,6 +254,8 @@ pub struct Deployment {
     pub configuration: String,
     /// Files of the plugin folder: name and content.
     pub plugins: Vec<(String, Vec<u8>)>,
+    /// Another build of the function.
+    pub executable: Option<PathBuf>,
     /// Another plugin folder, as a layer brings one.
     pub layer: Option<PathBuf>,
     /// An unpacked zip of `windlass package`, whose configuration and plugins are deployed instead of those above.
@@ -274,6 +276,7 @@ impl Deployment {
             secrets_manager: None,
             configuration: configuration.into(),
             plugins: plugins.into(),
+            executable: None,
             layer: None,
             package: None,
             no_compiler: false,
@@ -307,7 +310,7 @@ impl Deployment {
             std::fs::write(folder.path().join("plugins").join(name), content).unwrap();
         }
         let output = file("output");
-        let mut executable = PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"));
+        let mut executable = self.executable.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_bootstrap")));
         if self.no_compiler {
             std::fs::hard_link(&executable, file("bootstrap")).unwrap();
             executable = file("bootstrap");

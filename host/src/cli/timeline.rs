@@ -23,8 +23,8 @@ impl From<&StepReport> for StepJson {
             step: report.step.name(),
             outcome: report.outcome.name(),
             negative_control: report.control.map(Control::name),
-            host_us: report.host_time.as_micros(),
-            plugin_us: report.plugin_time.as_micros(),
+            host_us: report.times.host.as_micros(),
+            plugin_us: report.times.plugin.as_micros(),
         }
     }
 }
@@ -36,8 +36,8 @@ pub(super) fn line(report: &StepReport) -> String {
         "  {:<13} {:<16} host {:>9}  plugin {:>9}   {}",
         report.step.name(),
         report.outcome.name(),
-        milliseconds(report.host_time),
-        milliseconds(report.plugin_time),
+        milliseconds(report.times.host),
+        milliseconds(report.times.plugin),
         meaning(report.outcome, report.control)
     )
 }
@@ -63,6 +63,7 @@ mod tests {
 
     use super::*;
     use crate::event::Step;
+    use crate::rotation::StepTimes;
 
     #[test]
     fn a_step_is_a_line() {
@@ -71,10 +72,7 @@ mod tests {
             outcome: StepOutcome::Accepted,
             plugin: None,
             control: Some(Control::Refused),
-            plugin_time: Duration::from_micros(1234),
-            service_time: Duration::from_micros(1000),
-            host_time: Duration::from_micros(15_678),
-            secrets_manager_time: Duration::from_micros(15_000),
+            times: StepTimes { host: Duration::from_micros(15_678), plugin: Duration::from_micros(1234), ..StepTimes::default() },
         };
         assert_snapshot!(line(&report), @r"  testSecret    accepted         host   15.7 ms  plugin    1.2 ms   the new credential logs in, a corrupted copy does not");
         let skipped = StepReport { control: Some(Control::Skipped), ..report };

@@ -30,8 +30,8 @@ use crate::redact::Redactor;
 /// The interface that a plugin exports. wasmtime finds any 0.1.x under this name.
 const ROTATOR: &str = "windlass:rotation/rotator@0.1.0";
 
-/// How much code stays in memory, in bytes: some two hundred plugins in Rust, or one in Python and one in JavaScript.
-const MAX_LOADED_BYTES: usize = 80 << 20;
+/// How much code stays in memory, in bytes: some hundred plugins in Rust. One in Python or JavaScript has more, and stays alone.
+const MAX_LOADED_BYTES: usize = 16 << 20;
 
 /// The plugins of this process.
 pub struct Plugins {

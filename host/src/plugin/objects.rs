@@ -253,3 +253,6 @@ impl fmt::Display for Objects {
         }
     }
 }
+
+#[cfg(all(test, feature = "cli"))]
+mod tests;
