@@ -124,7 +124,7 @@ pub enum StepError {
     },
     /// No plugin serves the secret.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(Box<SourceError>),
     /// The plugin is not one that the operator trusts.
     #[error(transparent)]
     Untrusted(#[from] TrustError),
@@ -310,7 +310,7 @@ impl StepError {
             Self::Candidate(CandidateError::Password(_)) => "Windlass.PasswordPolicy",
             Self::Candidate(_) => "Windlass.MalformedSecret",
             Self::Tag { .. } => "Windlass.InvalidTag",
-            Self::Source(error) => match error {
+            Self::Source(error) => match &**error {
                 SourceError::Catalogue(CatalogueError::SeveralMatch { .. } | CatalogueError::Several { .. }) => {
                     "Windlass.PluginAmbiguous"
                 }
@@ -422,7 +422,7 @@ impl StepError {
             Self::Plugin { why: CallError::Stopped(Stop::Deadline), .. } | Self::NoPendingValue { .. } | Self::CurrentMoved => {
                 Retry::Helps
             }
-            Self::Source(SourceError::Object(ObjectError::Unreachable { .. })) => Retry::Helps,
+            Self::Source(error) if matches!(**error, SourceError::Object(ObjectError::Unreachable { .. })) => Retry::Helps,
             Self::Event(_)
             | Self::NotRotatable(_)
             | Self::NoCurrentValue
@@ -516,6 +516,12 @@ fn to_do(why: &CallError) -> String {
     match why {
         CallError::Failure { cause, effect, .. } => format!(". To do: {}", consequence(*cause, *effect).advice),
         CallError::Stopped(_) => String::new(),
+    }
+}
+
+impl From<SourceError> for StepError {
+    fn from(error: SourceError) -> Self {
+        Self::Source(Box::new(error))
     }
 }
 

@@ -126,7 +126,9 @@ fn code_that_does_not_fit_is_compiled_again_or_refused(#[case] harm: Harm, #[cas
     let (_, mut envelope) = match harm {
         Harm::OtherTarget => desk.compiled(elsewhere, &signed),
         Harm::Unsigned => desk.compiled(here, &[]),
-        _ => desk.compiled(here, &signed),
+        Harm::Tampered | Harm::CutOff | Harm::OtherEngine | Harm::OtherWasm | Harm::Unreadable | Harm::NoEnvelope => {
+            desk.compiled(here, &signed)
+        }
     };
     let mut plugin = redis();
     match harm {

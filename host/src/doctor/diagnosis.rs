@@ -195,14 +195,18 @@ fn plugin(problem: &StepError) -> Option<Finding> {
     let why = described(problem);
     Some(match problem {
         StepError::Tag { .. } => Finding::InvalidTag { why },
-        StepError::Source(SourceError::Catalogue(CatalogueError::NoMatch { .. } | CatalogueError::SeveralMatch { .. })) => {
-            Finding::MissingTag { why }
-        }
-        StepError::Source(
+        StepError::Source(error) => match &**error {
+            SourceError::Catalogue(CatalogueError::NoMatch { .. } | CatalogueError::SeveralMatch { .. }) => {
+                Finding::MissingTag { why }
+            }
             SourceError::Catalogue(CatalogueError::Missing { .. } | CatalogueError::Mismatch { .. })
-            | SourceError::Object(ObjectError::Missing { .. }),
-        ) => Finding::UnknownPlugin { why },
-        StepError::Source(_) | StepError::Untrusted(_) | StepError::Load { .. } => Finding::UnusablePlugin { why },
+            | SourceError::Object(ObjectError::Missing { .. }) => Finding::UnknownPlugin { why },
+            SourceError::Catalogue(_)
+            | SourceError::Object(_)
+            | SourceError::OtherDigest { .. }
+            | SourceError::Signature { .. } => Finding::UnusablePlugin { why },
+        },
+        StepError::Untrusted(_) | StepError::Load { .. } => Finding::UnusablePlugin { why },
         StepError::Endpoint(EndpointError::NotGranted { .. } | EndpointError::MalformedTemplate { .. }) => {
             Finding::EndpointDenied { why }
         }

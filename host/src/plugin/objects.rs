@@ -37,7 +37,7 @@ pub struct Objects {
 
 #[derive(Debug)]
 enum Store {
-    S3(S3),
+    S3(Box<S3>),
     Mirror(PathBuf),
     /// No prefix is allowed, so nothing is ever read.
     None,
@@ -128,8 +128,8 @@ impl Objects {
     }
 
     /// Objects of S3 under these prefixes. The client is made when the first object is asked for.
-    pub const fn in_s3(prefixes: Vec<String>, aws: Aws) -> Self {
-        Self { prefixes, store: Store::S3(S3::new(aws)), kept: Mutex::new(Vec::new()) }
+    pub fn in_s3(prefixes: Vec<String>, aws: Aws) -> Self {
+        Self { prefixes, store: Store::S3(Box::new(S3::new(aws))), kept: Mutex::new(Vec::new()) }
     }
 
     /// Files of a folder that stands for S3, under these prefixes.
@@ -235,11 +235,11 @@ fn from_mirror(folder: &Path, uri: &ObjectUri, most: u64) -> Result<Answer, Obje
         file.take(most + 1).read_to_end(&mut bytes)?;
         Ok(Answer::Object { bytes, changed, tag: None })
     };
-    read().map_err(|error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            ObjectError::Missing { uri: uri.clone(), what: "the mirror has no such file" }
+    read().map_err(|error: std::io::Error| {
+        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+            return ObjectError::Missing { uri: uri.clone(), what: "the mirror has no such file" };
         }
-        _ => ObjectError::Unreachable { uri: uri.clone(), why: format!("{}: {error}", path.display()) },
+        ObjectError::Unreachable { uri: uri.clone(), why: format!("{}: {error}", path.display()) }
     })
 }
 

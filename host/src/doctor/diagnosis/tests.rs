@@ -86,7 +86,7 @@ fn problem(problem: StepError) -> Facts {
 }
 
 fn unserved(why: CatalogueError) -> Facts {
-    problem(StepError::Source(why.into()))
+    problem(SourceError::from(why).into())
 }
 
 fn plugin_name(name: &str) -> PluginName {
@@ -211,7 +211,7 @@ use Probe::{NotAsked, Opens, Refused, Spared, Withheld};
 #[case::broken_json(problem(StepError::Candidate(CandidateError::BrokenJson)), "malformed-secret")]
 #[case::several_at_once(
     changed(pending(), |facts| {
-        facts.plugin.problem = Some(StepError::Source(CatalogueError::NoMatch { installed: vec![] }.into()));
+        facts.plugin.problem = Some(SourceError::from(CatalogueError::NoMatch { installed: vec![] }).into());
         facts.examined.described.rotation_enabled = Some(false);
         facts.versions[1].value = ValueFacts::Absent;
         facts.versions.remove(0);

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test is meant to panic, in its helpers too")]
+
 use std::collections::BTreeSet;
 
 use ring::signature::{Ed25519KeyPair, KeyPair};

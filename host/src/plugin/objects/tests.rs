@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test is meant to panic, in its helpers too")]
+
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_secretsmanager::config::SharedHttpClient;
@@ -13,11 +15,14 @@ use crate::plugin::component_file::tests::plugin;
 /// What the double answers: status, headers, body.
 type Answered = (u16, Vec<(&'static str, String)>, Vec<u8>);
 
-/// S3, as far as a test says, and what it was asked: path with query, and `if-none-match`.
+/// What the double is asked: path with query, and `if-none-match`.
+type Asked = (String, Option<String>);
+
+/// S3, as far as a test says, and what it was asked.
 #[derive(Debug, Clone, Default)]
 struct Double {
     answers: Arc<Mutex<Vec<Answered>>>,
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl HttpConnector for Double {
