@@ -19,8 +19,8 @@ use crate::redact::legible;
 /// Compile plugins ahead of time, so that the function need not.
 ///
 /// For each NAME.wasm the code is written to NAME.wasm.TARGET.aot beside it, in an envelope that says for which component, engine and
-/// machine it is. The function runs it if the operator vouches for it: with --key and the public key in `keys` of [code] in
-/// windlass.toml, with the digest that is printed here in `digests` of [code], or in a zip that `windlass package` made. Otherwise it
+/// machine it is. The function runs it if the operator vouches for it: with --key and the public key in `code.keys` of
+/// windlass.toml, with the digest that is printed here in `code.digests`, or in a zip that `windlass package` made. Otherwise it
 /// says why not, and compiles the plugin itself or, with `compile = "never"`, refuses it.
 #[derive(Debug, clap::Args)]
 pub struct Args {

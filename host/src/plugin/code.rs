@@ -1,6 +1,6 @@
 //! Code for this machine: made by our compiler just now, or ahead of time and proved to be.
 //!
-//! [`Code`] is the one door to native code. Whatever makes one stands below this module, and says there why the bytes may be run.
+//! `Code` is the one door to native code. Whatever makes one stands below this module, and says there why the bytes may be run.
 
 pub mod compiler;
 pub mod envelope;
