@@ -68,18 +68,21 @@ fn rotate(account: &std::sync::Arc<Account>, secret: &Secret, function: &Functio
     steps(function, before)
 }
 
-/// The same login by a program without a sandbox: connect, HELLO's successor AUTH, PING as the plugin does, and quit.
+/// The same login by a program without a sandbox: connect, AUTH and ACL WHOAMI, as the plugin does.
 fn price(report: &mut Report, redis: &Redis, account: &std::sync::Arc<Account>, secret: &Secret, warm: &[Value]) {
     let password = account.password(secret, "AWSCURRENT").unwrap();
     let native = (0..RUNS * 3).map(|_| {
         let begin = Instant::now();
-        let mut stream = TcpStream::connect(("127.0.0.1", redis.port)).unwrap();
+        let mut stream = TcpStream::connect(("localhost", redis.port)).unwrap();
         stream.set_nodelay(true).unwrap();
         let command = format!("*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n${}\r\n{password}\r\n", password.len());
         stream.write_all(command.as_bytes()).unwrap();
         let mut answer = [0; 64];
         let read = stream.read(&mut answer).unwrap();
         assert_eq!(&answer[..read], b"+OK\r\n");
+        stream.write_all(b"*2\r\n$3\r\nACL\r\n$6\r\nWHOAMI\r\n").unwrap();
+        let read = stream.read(&mut answer).unwrap();
+        assert_eq!(&answer[..read], b"$3\r\napp\r\n");
         drop(stream);
         begin.elapsed().as_secs_f64() * 1e6
     });

@@ -39,8 +39,8 @@ pub struct Args {
     /// The configuration, with the files that it names beside it or below.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The function: `cargo build --profile lambda --no-default-features --features lambda --bin bootstrap`. Default: `bootstrap` beside
-    /// this program, else target/lambda/bootstrap.
+    /// The function: `cargo build --profile lambda --no-default-features --features lambda --bin bootstrap`. Default:
+    /// target/lambda/bootstrap, else `bootstrap` beside this program.
     #[arg(long, value_name = "FILE")]
     bootstrap: Option<PathBuf>,
     /// Add this `windlass-compile`, so that plugins without code can be used too. A hardened function does without.
@@ -225,9 +225,9 @@ fn read(path: &Path) -> Result<Vec<u8>, PackError> {
 /// The function, and the compiler if it is wanted.
 fn programs(args: &Args, target: Target, entries: &mut Entries) -> Result<(), PackError> {
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join("bootstrap")));
-    // A build for tests holds the compiler and much else.
-    let built =
-        [beside.filter(|path| !path.components().any(|part| part.as_os_str() == "debug")), Some("target/lambda/bootstrap".into())];
+    // What cargo builds together with this program holds a compiler and much else.
+    let beside = beside.filter(|path| !path.components().any(|part| part.as_os_str() == "target"));
+    let built = [Some("target/lambda/bootstrap".into()), beside];
     let found = || built.into_iter().flatten().find(|path| path.is_file());
     let bootstrap = args.bootstrap.clone().or_else(found).ok_or(PackError::NoBootstrap)?;
     for (name, path) in [("bootstrap", Some(&bootstrap)), ("windlass-compile", args.compiler.as_ref())] {

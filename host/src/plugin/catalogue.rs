@@ -161,11 +161,6 @@ impl Catalogue {
         Self { folders }
     }
 
-    /// Where the plugins are.
-    pub fn folders(&self) -> &[PathBuf] {
-        &self.folders
-    }
-
     /// The plugin of this name, version and digest, as far as they are asked for.
     ///
     /// # Errors

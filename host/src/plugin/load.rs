@@ -3,7 +3,6 @@
 //! Code is looked for where it costs least: in memory, in an envelope that was made ahead of time, in this process's scratch space.
 //! Only then is it made.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,12 +74,6 @@ impl CodeFrom {
             Self::Scratch => "scratch",
             Self::Compiler => "compiler",
         }
-    }
-}
-
-impl fmt::Display for CodeFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

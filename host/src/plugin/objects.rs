@@ -8,7 +8,6 @@
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -241,17 +240,6 @@ fn from_mirror(folder: &Path, uri: &ObjectUri, most: u64) -> Result<Answer, Obje
         }
         ObjectError::Unreachable { uri: uri.clone(), why: format!("{}: {error}", path.display()) }
     })
-}
-
-/// Where the objects are.
-impl fmt::Display for Objects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.store {
-            Store::S3(_) => f.write_str("S3"),
-            Store::Mirror(folder) => write!(f, "the mirror {}", folder.display()),
-            Store::None => f.write_str("nowhere"),
-        }
-    }
 }
 
 #[cfg(all(test, feature = "cli"))]

@@ -1,6 +1,5 @@
 //! Where the plugin of a secret comes from: a plugin folder, S3, or the file that a command was given.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -58,16 +57,6 @@ pub enum Origin {
     Object(ObjectUri),
     /// Inside this program.
     Program,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Object(uri) => write!(f, "{uri}"),
-            Self::Program => f.write_str("this program"),
-        }
-    }
 }
 
 /// Why there is no plugin.
