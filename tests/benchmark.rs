@@ -1,4 +1,5 @@
-//! What a rotation costs, measured on the function as it is deployed: `tests/run --bench [JSON]`.
+//! What a rotation costs, measured on the function as it is deployed: `tests/run --bench [JSON]`. `WINDLASS_BENCHMARK_PARTS=start,many`
+//! measures these parts only.
 //!
 //! Nothing is asserted about speed: a table is printed, and JSON is written for whoever compares. The function is the one of the
 //! profile `lambda`, the service a real Redis, Secrets Manager the local one of this repository in this process. What they take is
@@ -39,11 +40,19 @@ use report::Report;
 #[test]
 #[ignore = "takes minutes and needs a build of the profile `lambda`: tests/run --bench"]
 fn benchmark() {
+    let parts: [(&str, fn(&mut Report)); 5] = [
+        ("sizes", sizes::measure),
+        ("start", start::measure),
+        ("rotation", rotation::measure),
+        ("languages", languages::measure),
+        ("many", many::measure),
+    ];
+    let only = std::env::var("WINDLASS_BENCHMARK_PARTS").ok();
     let mut report = Report::new();
-    sizes::measure(&mut report);
-    start::measure(&mut report);
-    rotation::measure(&mut report);
-    languages::measure(&mut report);
-    many::measure(&mut report);
+    for (name, measure) in parts {
+        if only.as_deref().is_none_or(|only| only.split(',').any(|part| part == name)) {
+            measure(&mut report);
+        }
+    }
     report.finish();
 }

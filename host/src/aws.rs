@@ -4,6 +4,7 @@
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_secretsmanager::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpClient, http_client_fn};
 
 /// AWS, as the environment of this process says how to reach it. Cheap to copy.
 #[derive(Debug, Clone)]
@@ -32,8 +33,11 @@ impl Aws {
     }
 }
 
+/// The SDK's own client, ready when it is first used: by itself it reads the system's certificate authorities as soon as a service's
+/// client is made, which takes longer than everything else before the first poll.
 pub(crate) fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    http_client_fn(move |settings, components| client.http_connector(settings, components))
 }
 
 /// The innermost cause of an error, which names what failed (`Connection refused`); the outer ones only say that something did.

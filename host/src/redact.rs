@@ -16,6 +16,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use zeroize::Zeroizing;
@@ -42,8 +43,15 @@ pub const MARGIN: usize = LONGEST_WHOLE * 6;
 
 /// Knows the values of one call.
 ///
-/// The automaton holds copies of the values that are not wiped when it is dropped.
+/// What it takes to find them is made when the first text is searched: most calls say nothing.
 pub struct Redactor {
+    values: Vec<SecretValue>,
+    shown: Vec<String>,
+    search: OnceLock<Search>,
+}
+
+/// What finds values. The automaton holds copies of them that are not wiped when it is dropped.
+struct Search {
     whole: Option<AhoCorasick>,
     long: Vec<Zeroizing<Vec<u8>>>,
     parts: HashMap<[u8; PART], Place>,
@@ -66,6 +74,52 @@ impl Redactor {
     ///
     /// Host and port of an endpoint stand in the secret, and an operator who has to mend a route must be told them.
     pub fn except<'a>(values: impl IntoIterator<Item = &'a SecretValue>, shown: &[String]) -> Self {
+        Self { values: values.into_iter().cloned().collect(), shown: shown.to_vec(), search: OnceLock::new() }
+    }
+
+    /// The text with every known value replaced by [`MARK`].
+    pub fn text(&self, text: &str) -> String {
+        self.rendered(text.as_bytes(), text.len())
+    }
+
+    /// One line for a log: redacted, control characters replaced, cut to at most `max` bytes.
+    pub fn line(&self, text: &str, max: usize) -> String {
+        let mut lines = Lines::new(max);
+        lines.push(self, text);
+        lines.shown().concat()
+    }
+
+    /// The first `until` bytes of what a plugin wrote, redacted; bytes that are no UTF-8 are replaced. What follows `until` is only
+    /// looked at, so that a value that begins before it is recognised.
+    pub fn captured(&self, bytes: &[u8], until: usize) -> String {
+        self.rendered(bytes, until)
+    }
+
+    fn rendered(&self, text: &[u8], until: usize) -> String {
+        shown(text, &self.found(text), 0..until)
+    }
+
+    /// Where known values stand in `text`, in order, not touching each other.
+    fn found(&self, text: &[u8]) -> Vec<Range<usize>> {
+        if text.is_empty() || self.values.is_empty() {
+            return Vec::new();
+        }
+        let search = self.search.get_or_init(|| Search::new(&self.values, &self.shown));
+        let mut found = search.encoded(text);
+        // A value that is split over lines, in whatever encoding.
+        if text.contains(&b'\n') {
+            let unbroken = Reading::unbroken(text);
+            found.extend(search.encoded(&unbroken.bytes).into_iter().filter_map(|range| unbroken.source(range)));
+        }
+        // Before they are merged, because two that meet inside a character touch only then.
+        found.iter_mut().for_each(|range| whole_characters(text, range));
+        merged(found)
+    }
+
+}
+
+impl Search {
+    fn new(values: &[SecretValue], shown: &[String]) -> Self {
         let mut known = Vec::new();
         for value in values {
             // Read in order to be found and replaced; nothing of it is shown.
@@ -101,47 +155,12 @@ impl Redactor {
         Self { whole, long, parts }
     }
 
-    /// The text with every known value replaced by [`MARK`].
-    pub fn text(&self, text: &str) -> String {
-        self.rendered(text.as_bytes(), text.len())
-    }
-
-    /// One line for a log: redacted, control characters replaced, cut to at most `max` bytes.
-    pub fn line(&self, text: &str, max: usize) -> String {
-        let mut lines = Lines::new(max);
-        lines.push(self, text);
-        lines.shown().concat()
-    }
-
-    /// The first `until` bytes of what a plugin wrote, redacted; bytes that are no UTF-8 are replaced. What follows `until` is only
-    /// looked at, so that a value that begins before it is recognised.
-    pub fn captured(&self, bytes: &[u8], until: usize) -> String {
-        self.rendered(bytes, until)
-    }
-
-    fn rendered(&self, text: &[u8], until: usize) -> String {
-        shown(text, &self.found(text), 0..until)
-    }
-
-    /// Where known values stand in `text`, in order, not touching each other.
-    fn found(&self, text: &[u8]) -> Vec<Range<usize>> {
-        if self.whole.is_none() && self.long.is_empty() {
-            return Vec::new();
-        }
-        let mut found = self.encoded(text);
-        // A value that is split over lines, in whatever encoding.
-        if text.contains(&b'\n') {
-            let unbroken = Reading::unbroken(text);
-            found.extend(self.encoded(&unbroken.bytes).into_iter().filter_map(|range| unbroken.source(range)));
-        }
-        // Before they are merged, because two that meet inside a character touch only then.
-        found.iter_mut().for_each(|range| whole_characters(text, range));
-        merged(found)
-    }
-
-    /// Where known values stand in `text` in any encoding, in no order.
+    /// Where known values stand in `text` in any encoding, in no order. Empty if nothing is known.
     fn encoded(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
+        if self.whole.is_none() && self.long.is_empty() {
+            return found;
+        }
         self.search(&Reading::plain(text), &mut found);
         if text.contains(&b'\\') {
             self.search(&Reading::unescaped(text), &mut found);
@@ -659,6 +678,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_made_for_a_call_that_says_nothing() {
+        let redactor = redactor("correct horse");
+        assert_eq!(redactor.captured(b"", 0), "");
+        assert!(redactor.search.get().is_none());
+        assert_eq!(redactor.text("correct horse"), MARK);
+        assert!(redactor.search.get().is_some());
+    }
+
+    #[test]
     fn never_shows_a_value_in_debug() {
         assert!(!format!("{:?}", redactor("canary-canary")).contains("canary-"));
     }
@@ -670,7 +698,8 @@ mod tests {
         let redactor = Redactor::new([&value, &value]);
         let shown = redactor.text(std::str::from_utf8(value.expose_bytes()).unwrap());
         assert_eq!(shown, MARK);
-        assert!(redactor.whole.map_or(0, |whole| whole.memory_usage()) < 2 << 20);
+        let search = redactor.search.into_inner().unwrap();
+        assert!(search.whole.map_or(0, |whole| whole.memory_usage()) < 2 << 20);
     }
 
     fn secret() -> impl Strategy<Value = String> {

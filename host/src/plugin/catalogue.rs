@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::manifest::PluginName;
-use crate::plugin::component_file::{ComponentError, ComponentFile};
+use crate::manifest::{Manifest, PluginName};
+use crate::plugin::component_file::{self, ComponentError, ComponentFile};
 use crate::plugin::digest::Digest;
 use crate::plugin::reference;
 
@@ -199,14 +199,23 @@ impl Catalogue {
     ///
     /// # Errors
     ///
-    /// None or several recognise it. An unusable file in a folder is an error too: it might be the second match.
+    /// None or several recognise it. A file that cannot be used is an error too unless it says that it is for other secrets: it might
+    /// be the second match.
     pub fn matching(&self, field: &dyn Fn(&str) -> Option<String>) -> Result<Found, CatalogueError> {
+        let recognises = |manifest: &Manifest| {
+            let wanted = &manifest.secret.matches;
+            !wanted.is_empty() && wanted.iter().all(|(name, value)| field(name).as_ref() == Some(value))
+        };
         let mut matching = Vec::new();
         let files = self.files()?;
         for file in &files {
-            let found = file.read()?;
-            let wanted = &found.component.manifest().secret.matches;
-            if !wanted.is_empty() && wanted.iter().all(|(name, value)| field(name).as_ref() == Some(value)) {
+            let wasm = file.bytes()?;
+            // Of a hundred plugins ninety-nine are not worth more than this look.
+            if component_file::manifest_alone(&wasm).is_some_and(|manifest| !recognises(&manifest)) {
+                continue;
+            }
+            let found = file.holding(wasm)?;
+            if recognises(found.component.manifest()) {
                 matching.push(found);
             }
         }
@@ -261,11 +270,21 @@ impl InstalledFile {
 
     /// Reads the file, which has to hold what its name says.
     fn read(&self) -> Result<Found, CatalogueError> {
+        self.holding(self.bytes()?)
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, CatalogueError> {
+        component_file::bytes(&self.path).map_err(|source| self.unusable(source))
+    }
+
+    fn unusable(&self, source: ComponentError) -> CatalogueError {
+        CatalogueError::Unusable { path: self.path.clone(), source }
+    }
+
+    /// What the file is with these bytes in it.
+    fn holding(&self, wasm: Vec<u8>) -> Result<Found, CatalogueError> {
         let path = self.path.clone();
-        let component = match ComponentFile::read(&path) {
-            Ok(component) => component,
-            Err(source) => return Err(CatalogueError::Unusable { path, source }),
-        };
+        let component = ComponentFile::parse(wasm).map_err(|source| self.unusable(source))?;
         let manifest = component.manifest();
         let other = match &self.version {
             _ if manifest.name != self.name => Some(manifest.name.to_string()),

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use wasmparser::component_types::ComponentEntityType;
-use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
+use wasmparser::{Chunk, Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
 use crate::manifest::{self, Manifest, ManifestError};
 pub use crate::plugin::digest::Digest;
@@ -193,12 +193,7 @@ impl ComponentFile {
     ///
     /// [`ComponentError`] says what to do about each.
     pub fn read(path: &Path) -> Result<Self, ComponentError> {
-        let unreadable = |source| ComponentError::Unreadable { path: path.to_owned(), source };
-        let mut wasm = Vec::new();
-        // One byte more than allowed shows that there is more, whatever the file's size was said to be.
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        file.take(MAX_BYTES + 1).read_to_end(&mut wasm).map_err(unreadable)?;
-        Self::parse(wasm)
+        Self::parse(bytes(path)?)
     }
 
     /// Reads bytes.
@@ -227,11 +222,8 @@ impl ComponentFile {
         let [section] = outside.manifests.as_slice() else {
             return Err(if outside.manifests.is_empty() { ComponentError::NoManifest } else { ComponentError::TwoManifests });
         };
-        if section.len() > manifest::MAX_BYTES {
-            return Err(ManifestError::TooLarge(section.len()).into());
-        }
-        let manifest_text = std::str::from_utf8(section).map_err(|_| ComponentError::ManifestEncoding)?.to_owned();
-        let manifest = Manifest::parse(&manifest_text)?;
+        let (manifest, manifest_text) = manifest_of(section)?;
+        let manifest_text = manifest_text.to_owned();
         let Outside { imports, exports, .. } = outside;
         Ok(Self { digest: Digest::of(&wasm), wasm, manifest, manifest_text, imports, exports })
     }
@@ -277,6 +269,53 @@ impl ComponentFile {
     pub fn producers(&self) -> Producers {
         Producers::of(&self.wasm)
     }
+}
+
+/// The bytes of a file, at most one more than a component may have.
+///
+/// # Errors
+///
+/// [`ComponentError::Unreadable`].
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, ComponentError> {
+    let unreadable = |source| ComponentError::Unreadable { path: path.to_owned(), source };
+    let mut wasm = Vec::new();
+    // One byte more than allowed shows that there is more, whatever the file's size was said to be.
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut wasm).map_err(unreadable)?;
+    Ok(wasm)
+}
+
+/// What the component in these bytes says of itself, if that can be told without looking at anything else in it. A tenth of the work of
+/// [`ComponentFile::parse`], which alone says whether the bytes are a plugin.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all but three kinds of sections are stepped over")]
+pub(crate) fn manifest_alone(wasm: &[u8]) -> Option<Manifest> {
+    let mut parser = Parser::new(0);
+    let (mut at, mut manifest) = (0, None);
+    loop {
+        let Chunk::Parsed { consumed, payload } = parser.parse(wasm.get(at..)?, true).ok()? else { return None };
+        at += consumed;
+        match payload {
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
+                at = unchecked_range.end;
+            }
+            Payload::CustomSection(section) if section.name() == manifest::SECTION => {
+                if manifest.replace(manifest_of(section.data()).ok()?.0).is_some() {
+                    return None;
+                }
+            }
+            Payload::End(_) => return manifest,
+            _ => {}
+        }
+    }
+}
+
+/// The manifest in a custom section, and its text.
+fn manifest_of(section: &[u8]) -> Result<(Manifest, &str), ComponentError> {
+    if section.len() > manifest::MAX_BYTES {
+        return Err(ManifestError::TooLarge(section.len()).into());
+    }
+    let text = std::str::from_utf8(section).map_err(|_| ComponentError::ManifestEncoding)?;
+    Ok((Manifest::parse(text)?, text))
 }
 
 /// What can be seen of a component from outside.
@@ -502,15 +541,31 @@ pub(crate) mod tests {
         assert!(error.starts_with(start), "{error}");
     }
 
+    #[rstest]
+    #[case::one(vec![MANIFEST.into()], true)]
+    #[case::none(vec![], false)]
+    #[case::two(vec![MANIFEST.into(), MANIFEST.into()], false)]
+    #[case::wrong(vec![b"name = 1".to_vec()], false)]
+    #[case::no_text(vec![vec![0xff]], false)]
+    #[case::too_large(vec![vec![b'#'; 65_537]], false)]
+    fn the_manifest_alone_is_told_only_if_it_is_clear(#[case] manifests: Vec<Vec<u8>>, #[case] told: bool) {
+        let manifests: Vec<_> = manifests.iter().map(Vec::as_slice).collect();
+        let wasm = component("wasi:sockets/tcp@0.2.0", &[], "another", &manifests);
+        assert_eq!(manifest_alone(&wasm).map(|manifest| manifest.name.to_string()), told.then(|| "acme".to_owned()));
+    }
+
     proptest! {
         #[test]
         fn never_panics_on_a_damaged_component(at in 8usize..200, byte: u8, cut in 0usize..200) {
             let mut wasm = component("windlass:rotation/log@0.1.0", &STEPS, ROTATOR, &[MANIFEST.as_bytes()]);
             let (at, cut) = (at % wasm.len(), wasm.len().saturating_sub(cut));
             wasm[at] = byte;
-            let _ = ComponentFile::parse(wasm.clone());
-            wasm.truncate(cut);
-            let _ = ComponentFile::parse(wasm);
+            for wasm in [wasm.clone(), { wasm.truncate(cut); wasm }] {
+                let alone = manifest_alone(&wasm);
+                if let Ok(file) = ComponentFile::parse(wasm) {
+                    prop_assert_eq!(format!("{:?}", Some(file.manifest())), format!("{alone:?}"));
+                }
+            }
         }
     }
 }
