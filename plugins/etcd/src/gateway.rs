@@ -52,7 +52,7 @@ pub fn ask(call: Call, user: &Secret, password: &Secret, token: Option<&Secret>)
 /// so the sentences decide: they are constants, which clients tell errors apart by. None of them is repeated in a message.
 /// Source: <https://github.com/etcd-io/etcd/blob/main/api/v3rpc/rpctypes/error.go>
 pub fn refusal(call: Call, answer: &Response) -> Option<Failure> {
-    let sentence = json::member(std::str::from_utf8(answer.body()).ok()?, "message")?.strip_prefix('"')?.strip_suffix('"')?;
+    let sentence = json::member(answer.text().ok()?, "message")?.strip_prefix('"')?.strip_suffix('"')?;
     Some(match sentence.strip_prefix("etcdserver: ").or_else(|| sentence.strip_prefix("auth: "))? {
         "authentication failed, invalid user ID or password" => {
             Failure::unauthorized("the server refused the name or the password")
