@@ -1,0 +1,36 @@
+//! The one statement, and its quoting.
+//!
+//! Source: <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>
+
+/// Replaces the password of a role that exists. The verifier has no character that needs quoting.
+pub fn alter_role(name: &str, verifier: &str) -> String {
+    ["ALTER ROLE ", &identifier(name), " PASSWORD '", verifier, "'"].concat()
+}
+
+/// A quoted identifier: only the quote itself is special in it. The connection speaks UTF-8, where no byte of another character is
+/// one. A name too long is cut by the server as in a login.
+fn identifier(name: &str) -> String {
+    ["\"", &name.replace('"', "\"\""), "\""].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_name_is_syntax() {
+        let table = [
+            ("app", r#""app""#),
+            (r#"a"b"#, r#""a""b""#),
+            (r#"";DROP ROLE x;--"#, r#"""";DROP ROLE x;--""#),
+            (r"a\", r#""a\""#),
+            ("a'$$b", r#""a'$$b""#),
+            ("SELECT", r#""SELECT""#),
+            ("ü\n", "\"ü\n\""),
+        ];
+        for (name, quoted) in table {
+            assert_eq!(identifier(name), quoted);
+        }
+        assert_eq!(alter_role("a\"b", "SCRAM"), r#"ALTER ROLE "a""b" PASSWORD 'SCRAM'"#);
+    }
+}
