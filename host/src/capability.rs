@@ -5,6 +5,7 @@ pub mod client_certificate;
 pub mod connection;
 pub mod endpoint;
 pub mod grant;
+pub mod host_calls;
 pub mod http;
 pub mod network;
 pub mod refused_logins;

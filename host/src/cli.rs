@@ -30,6 +30,7 @@ pub mod local;
 pub mod package;
 pub mod rotate;
 pub mod sign;
+pub mod test;
 pub mod toolchain;
 
 pub mod ability;
@@ -53,6 +54,7 @@ enum Command {
     Rotate(rotate::Args),
     Local(local::LocalArgs),
     Build(build::Args),
+    Test(test::Args),
     Inspect(inspect::Args),
     Diff(diff::Args),
     Doctor(doctor::Args),
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Rotate(args) => wait(async { Ok(rotate::run(args, out).await?) }),
         Command::Local(args) => wait(async { Ok(local::run(args, out).await?) }),
         Command::Build(args) => build::run(&args, out),
+        Command::Test(args) => wait_for(async { Ok(test::run(args, out).await?) }),
         Command::Inspect(args) => inspect::run(&args, out),
         Command::Diff(args) => diff::run(&args, out),
         Command::Doctor(args) => wait_for(async { Ok(doctor::run(args, out).await?) }),

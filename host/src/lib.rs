@@ -41,6 +41,7 @@
 //! | What does the log withhold? | [`redact`], [`log`] |
 //! | What does Lambda show for a failure? | [`error`], of the start: [`init_error`] |
 //! | What is wrong with a secret, and what mends it? | `doctor` |
+//! | What does every plugin have to do? | `conformance` |
 //! | What may the operator set? | [`config`]; for one secret [`config::explain`] |
 
 pub mod aws;
@@ -50,6 +51,8 @@ pub mod choice;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+#[cfg(feature = "cli")]
+pub mod conformance;
 #[cfg(feature = "cli")]
 pub mod doctor;
 pub mod dumpable;

@@ -178,6 +178,11 @@ impl PasswordPolicy {
         Ok(Self { length, classes, require_each })
     }
 
+    /// Whether a value could have these characters. Its length is not looked at.
+    pub fn can_make(&self, value: &str) -> bool {
+        value.chars().all(|of| self.classes.iter().any(|class| class.contains(&of)))
+    }
+
     /// Makes a value, every character chosen with equal probability and independently except for the required classes.
     ///
     /// # Errors

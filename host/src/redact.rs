@@ -115,7 +115,6 @@ impl Redactor {
         found.iter_mut().for_each(|range| whole_characters(text, range));
         merged(found)
     }
-
 }
 
 impl Search {

@@ -218,8 +218,11 @@ impl Host for CallState {}
 
 impl HostConnection for CallState {
     async fn open(&mut self, endpoint: String) -> Result<Resource<Connection>, failures::Failure> {
-        let connection = Connection::open(&mut self.network, &endpoint).await?;
-        self.table.push(connection).map_err(|_| failures::Failure {
+        let begun = Instant::now();
+        let opened = Connection::open(&mut self.network, &endpoint).await.map_err(failures::Failure::from);
+        let done = |_: &Connection| "open".to_owned();
+        self.network.network().ended(begun, "connection.open", || endpoint, &opened, done).await;
+        self.table.push(opened?).map_err(|_| failures::Failure {
             cause: Cause::Denied.into(),
             effect: Effect::Unchanged.into(),
             message: "the plugin holds more resources than one call may".to_owned(),
@@ -227,21 +230,40 @@ impl HostConnection for CallState {
     }
 
     async fn read(&mut self, connection: Resource<Connection>, max: u32) -> Result<Vec<u8>, failures::Failure> {
-        Ok(self.table.get_mut(&connection).map_err(unknown_handle)?.read(max).await?)
+        let begun = Instant::now();
+        let connection = self.table.get_mut(&connection).map_err(unknown_handle)?;
+        let read = connection.read(max).await.map_err(failures::Failure::from);
+        let with = || connection.endpoint.name.clone();
+        connection.network.ended(begun, "connection.read", with, &read, |bytes| in_bytes(bytes.len())).await;
+        read
     }
 
     async fn write(&mut self, connection: Resource<Connection>, data: Vec<u8>) -> Result<(), failures::Failure> {
-        Ok(self.table.get_mut(&connection).map_err(unknown_handle)?.write(&data).await?)
+        let begun = Instant::now();
+        let connection = self.table.get_mut(&connection).map_err(unknown_handle)?;
+        let written = connection.write(&data).await.map_err(failures::Failure::from);
+        let with = || format!("{}, {}", connection.endpoint.name, in_bytes(data.len()));
+        connection.network.ended(begun, "connection.write", with, &written, |()| "written".to_owned()).await;
+        written
     }
 
     async fn start_tls(&mut self, connection: Resource<Connection>) -> Result<(), failures::Failure> {
-        Ok(self.table.get_mut(&connection).map_err(unknown_handle)?.start_tls().await?)
+        let begun = Instant::now();
+        let connection = self.table.get_mut(&connection).map_err(unknown_handle)?;
+        let started = connection.start_tls().await.map_err(failures::Failure::from);
+        let with = || connection.endpoint.name.clone();
+        connection.network.ended(begun, "connection.start-tls", with, &started, |()| "encrypted".to_owned()).await;
+        started
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         self.table.delete(connection)?;
         Ok(())
     }
+}
+
+fn in_bytes(length: usize) -> String {
+    if length == 1 { "1 byte".to_owned() } else { format!("{length} bytes") }
 }
 
 /// A handle that the table does not know: wasmtime checks handles before they get here, so this would be a defect of the host.

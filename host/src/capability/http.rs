@@ -97,7 +97,12 @@ impl From<HttpError> for failures::Failure {
 
 impl Host for CallState {
     async fn send(&mut self, request: Request) -> Result<Response, failures::Failure> {
-        Ok(send(&mut self.network, request).await?)
+        let begun = Instant::now();
+        let said = format!("{} {} {}", request.endpoint, request.method, request.path);
+        let answer = send(&mut self.network, request).await.map_err(failures::Failure::from);
+        let outcome = |answer: &Response| format!("{}, {} bytes", answer.status, answer.body.len());
+        self.network.network().ended(begun, "http.send", || self.log.redacted(&said), &answer, outcome).await;
+        answer
     }
 }
 

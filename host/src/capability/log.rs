@@ -36,6 +36,11 @@ impl GuestLog {
         Self { plugin, redactor, levels: Vec::new(), lines: Lines::new(MAX_LINE_BYTES), room, bytes, dropped: 0, panic: None }
     }
 
+    /// A text that may hold values of the secret, as one line without them.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        self.redactor.line(text, MAX_LINE_BYTES)
+    }
+
     /// Takes one line of the guest.
     fn line(&mut self, level: Level, line: &str) {
         // The last words of a guest are worth reading even if it talked too much before.

@@ -21,10 +21,12 @@ use tokio_rustls::client::TlsStream;
 use crate::capability::address::{AddressPolicy, AddressPolicyError, Forbidden};
 use crate::capability::client_certificate::{ClientCertificate, ClientCertificateError};
 use crate::capability::endpoint::{Address, Endpoint, Tls, ip_address};
+use crate::capability::host_calls::HostCalls;
 use crate::capability::refused_logins::RefusedLogins;
 use crate::capability::tls::{TlsError, Trust};
 use crate::config::{ClientCertificateFiles, Config, Limits, SecretRule};
 use crate::failure::Cause;
+use crate::plugin::bindings::windlass::rotation::failures;
 use crate::time_account::{On, spend};
 
 /// What all calls share: whom to trust and where nobody may go.
@@ -32,6 +34,8 @@ pub struct Network {
     policy: AddressPolicy,
     trust: Trust,
     client_certificates: BTreeMap<ClientCertificateFiles, Arc<ClientCertificate>>,
+    /// Who looks on. Nobody does in the function.
+    host_calls: Option<Arc<HostCalls>>,
     /// What stands in for TCP. The function has no such thing.
     #[cfg(feature = "cli")]
     in_memory: Option<Box<InMemory>>,
@@ -130,6 +134,7 @@ impl Network {
             policy: AddressPolicy::new(config)?,
             trust: Trust::new(&config.ca_files)?,
             client_certificates,
+            host_calls: None,
             #[cfg(feature = "cli")]
             in_memory: None,
         })
@@ -141,6 +146,37 @@ impl Network {
     #[must_use]
     pub fn in_memory(self, connect: impl Fn(SocketAddr) -> tokio::io::DuplexStream + Send + Sync + 'static) -> Self {
         Self { in_memory: Some(Box::new(connect)), ..self }
+    }
+
+    /// The same network with somebody who sees which host functions plugins call.
+    #[must_use]
+    pub fn seen_by(self, host_calls: Arc<HostCalls>) -> Self {
+        Self { host_calls: Some(host_calls), ..self }
+    }
+
+    /// A host function that began at `begun` has ended. `with` and `outcome` say what it was about, and are asked only if somebody looks.
+    pub(crate) async fn ended<T>(
+        &self,
+        begun: Instant,
+        function: &'static str,
+        with: impl FnOnce() -> String,
+        result: &Result<T, failures::Failure>,
+        outcome: impl FnOnce(&T) -> String,
+    ) {
+        let Some(host_calls) = &self.host_calls else { return };
+        let denied = matches!(result, Err(failure) if Cause::from(failure.cause) == Cause::Denied);
+        let outcome = match result {
+            Ok(done) => outcome(done),
+            Err(failure) => format!("{}: {}", Cause::from(failure.cause), failure.message),
+        };
+        host_calls.ended(begun, function, with(), outcome, denied).await;
+    }
+
+    /// How much memory a guest had at its end, in bytes.
+    pub(crate) fn used_memory(&self, bytes: usize) {
+        if let Some(host_calls) = &self.host_calls {
+            host_calls.used_memory(bytes);
+        }
     }
 
     /// What the host proves itself with to the endpoints of the secrets of this rule.

@@ -260,7 +260,8 @@ impl Plugin {
         let ran = timeout_at(until, running).await;
         let late = Instant::now() >= until;
 
-        let mut log = store.into_data().log;
+        let CallState { mut log, network, memory, .. } = store.into_data();
+        network.network().used_memory(memory.used);
         for (captured, level) in [(&stdout, Level::Info), (&stderr, Level::Warn)] {
             let stream = captured.stream();
             log.stream(level, &stream.bytes, stream.shown());

@@ -1,0 +1,78 @@
+//! What a plugin asks of the network during a call, seen from beside: to show it, to count it, and to cut a call off in its middle.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Sees the host functions that plugins call through one [`super::network::Network`].
+#[derive(Debug, Default)]
+pub struct HostCalls {
+    seen: Mutex<Vec<HostCall>>,
+    /// After how many calls of host functions nothing goes on.
+    cut_after: Option<usize>,
+    cut: Notify,
+    memory: Mutex<usize>,
+}
+
+/// One call of a host function that has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostCall {
+    /// The function, such as `connection.read`.
+    pub function: &'static str,
+    /// What it was called with, without values of the secret.
+    pub with: String,
+    /// What came of it, without values of the secret.
+    pub outcome: String,
+    /// Whether the host refused it: an endpoint that is not granted, a limit.
+    pub denied: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl fmt::Display for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<20} {} -> {} ({:.1} ms)", self.function, self.with, self.outcome, self.took.as_secs_f64() * 1e3)
+    }
+}
+
+impl HostCalls {
+    /// Sees calls and lets this many of them come to their end. What the last one did is done; the plugin never hears of it.
+    pub fn cut_after(calls: usize) -> Self {
+        Self { cut_after: Some(calls), ..Self::default() }
+    }
+
+    /// Ends when the plugin has made the last call that it may. Whoever drops the plugin's call then has killed it at that point.
+    pub async fn cut(&self) {
+        self.cut.notified().await;
+    }
+
+    /// What was seen since this was asked last.
+    pub fn take(&self) -> Vec<HostCall> {
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The most memory that the guest of the last call that came to its end had, in bytes.
+    pub fn memory(&self) -> usize {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn used_memory(&self, bytes: usize) {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+    }
+
+    /// A call that began at `begun` has ended. Does not return if it is the last one.
+    pub(crate) async fn ended(&self, begun: Instant, function: &'static str, with: String, outcome: String, denied: bool) {
+        let count = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.push(HostCall { function, with, outcome, denied, took: begun.elapsed() });
+            seen.len()
+        };
+        if self.cut_after == Some(count) {
+            self.cut.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The conformance kit: proves that a plugin does what every plugin has to, in the real sandbox and against a real service.
+//!
+//! `windlass test` is its command. A case ([`case`]) says how to have the service; what the plugin did is looked at with the case's own
+//! commands, never through the plugin.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+pub mod case;
+pub mod checks;
+mod lines;
+pub mod scene;
+pub mod service;
+pub mod subject;
+pub mod verdict;
+
+use self::case::{Case, CaseError};
+use self::checks::Check;
+use self::scene::Bench;
+use self::service::{Service, ServiceError};
+use self::subject::{Subject, SubjectError};
+use self::verdict::Verdict;
+use crate::password::PasswordError;
+use crate::plugin::component_file::ComponentFile;
+
+/// Why nothing could be proved. Says nothing about the plugin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConformanceError {
+    /// The case is wrong.
+    #[error(transparent)]
+    Case(#[from] CaseError),
+    /// The service does not do what the case says.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The plugin does not load, or the case's secret is not one for it.
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
+    /// No password can be made.
+    #[error("the manifest's [password] makes no password: {0}")]
+    Password(PasswordError),
+    /// This machine has no free port.
+    #[error("no listener on loopback: {0}")]
+    Listen(#[from] std::io::Error),
+}
+
+/// What came of one check.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckReport {
+    /// Its name.
+    pub check: &'static str,
+    /// What it proves.
+    pub proves: &'static str,
+    /// What came of it.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// How long it took.
+    #[serde(skip)]
+    pub took: Duration,
+}
+
+/// What the plugin used in all of its calls.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Used {
+    /// Calls of the plugin.
+    pub calls: usize,
+    /// The most calls of host functions in one of them.
+    pub most_host_calls: usize,
+    /// The longest call, in milliseconds.
+    pub longest_ms: u64,
+    /// The most memory of a guest, in bytes.
+    pub most_memory_bytes: usize,
+}
+
+/// Runs these checks and shows each as soon as it is done.
+///
+/// # Errors
+///
+/// [`ConformanceError`] if nothing could be proved.
+pub async fn run(
+    component: ComponentFile,
+    path: &Path,
+    case_path: &Path,
+    checks: &[Check],
+    mut each: impl FnMut(&CheckReport),
+) -> Result<(Vec<CheckReport>, Used), ConformanceError> {
+    let case = Case::read(case_path)?;
+    let folder = case_path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let service = Service::start(&case, folder).await?;
+    let subject = Subject::load(component, path, service.ca_files()?, case.settings.clone()).await?;
+    let mut bench = Bench { subject, service, case };
+    let mut reports = Vec::new();
+    for check in checks {
+        let begun = Instant::now();
+        let verdict = check.run(&mut bench).await?;
+        let report = CheckReport { check: check.name, proves: check.proves, verdict, took: begun.elapsed() };
+        each(&report);
+        reports.push(report);
+    }
+    let seen = bench.subject.seen();
+    bench.service.stop().await?;
+    let used = Used {
+        calls: seen.calls,
+        most_host_calls: seen.most_host_calls,
+        longest_ms: seen.longest.as_millis().try_into().unwrap_or(u64::MAX),
+        most_memory_bytes: seen.most_memory,
+    };
+    Ok((reports, used))
+}

@@ -1,0 +1,98 @@
+//! Characters that are syntax somewhere: in SQL, in a shell, in JSON, in a URL, in a protocol's own framing.
+
+use super::super::ConformanceError;
+use super::super::scene::{Bench, Scene};
+use super::super::service::Account;
+use super::super::subject::Place;
+use super::super::verdict::{Flaws, Verdict};
+
+/// What a password may look like. Some are longer than anybody's buffer should be.
+const PASSWORDS: [&str; 13] = [
+    "it's-quoted-1A'",
+    "\"double\"-quoted-1A",
+    "back\\slash\\-1A\\",
+    "per%cent%41%-1A%%s",
+    "co:lon:1A:",
+    "at@sign@1A@",
+    "with a space 1A ",
+    "{json}[1]&a=b;c#d?1A",
+    "$HOME`id`$(id)|1A",
+    "<xml/>&amp;,dn=1A+#",
+    "-- sql; DROP 1A /*",
+    "umlaut-äöü-漢字-1A",
+    "line\ttab-1A",
+];
+
+/// What stands in user names.
+const NAMES: [&str; 10] =
+    ["it's", "dou\"ble", "back\\slash", "per%41cent", "co:lon", "at@sign", "a space", "semi;--", "um-läut-漢", "dn=a,b+c"];
+
+/// The length of the long ones.
+const LONG: usize = 128;
+
+pub(super) async fn passwords(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    const RAW: &str = "hand a password over as data (a length, a parameter, an escaped literal), never as a part of a command; or exclude in \
+                       the manifest's [password] what the service cannot take";
+    let mut flaws = Flaws::default();
+    let policy = bench.policy()?.1;
+    let long: String = "Aa1-".repeat(LONG / 4);
+    let (mut worked, mut excluded) = (0, 0);
+    for password in PASSWORDS.into_iter().chain([long.as_str()]) {
+        let mut scene = bench.scene().await?;
+        if !policy.can_make(password) {
+            excluded += 1;
+            continue;
+        }
+        // As the new password, and then as the one that is replaced.
+        let (next, shown) = (bench.password()?, format!("a password such as {password:?}"));
+        scene.pending = password.to_owned();
+        let mut ends = vec![ended(bench, &scene).await?];
+        (scene.previous, scene.current, scene.pending) = (scene.current, scene.pending, next);
+        ends.push(ended(bench, &scene).await?);
+        for (end, as_what) in ends.into_iter().zip(["new", "old"]) {
+            flaws.expect(end.is_none(), || format!("with {shown} as the {as_what} one {}", end.clone().unwrap_or_default()), RAW);
+        }
+        worked += 1;
+    }
+    Ok(flaws.verdict(format!("{worked} work, {excluded} the manifest's policy never makes")))
+}
+
+pub(super) async fn user_names(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    const RAW: &str = "hand a user name over as data, as with passwords; or refuse it as `malformed-secret` and `unchanged`";
+    let (mut flaws, mut worked, mut none) = (Flaws::default(), 0, Vec::new());
+    let long = "n".repeat(LONG);
+    let bounds = bench.case.user_names.clone();
+    for name in NAMES.into_iter().chain([long.as_str()]) {
+        if name.chars().any(|of| bounds.exclude.contains(of)) || bounds.longest.is_some_and(|longest| name.len() > longest) {
+            none.push(if name.len() == LONG { format!("{LONG} characters") } else { format!("`{name}`") });
+            continue;
+        }
+        let account = Account { name: name.to_owned() };
+        let (previous, current, pending) = (bench.password()?, bench.password()?, bench.password()?);
+        bench.service.create(&account, &current).await?;
+        let scene = Scene { account, previous, current, pending };
+        let end = ended(bench, &scene).await?;
+        flaws.expect(end.is_none(), || format!("with a user name such as {name:?} {}", end.clone().unwrap_or_default()), RAW);
+        worked += 1;
+    }
+    let none = if none.is_empty() {
+        String::new()
+    } else {
+        format!("; the case says that the service has none such as {}", none.join(", "))
+    };
+    Ok(flaws.verdict(format!("{worked} work{none}")))
+}
+
+/// What goes wrong in this scene, if anything does.
+async fn ended(bench: &Bench, scene: &Scene) -> Result<Option<String>, ConformanceError> {
+    let handed = bench.handed(scene)?;
+    let set = bench.subject.set(&handed, Place::AsItIs).await?;
+    if !matches!(set.result, Some(Ok(_))) {
+        return Ok(Some(format!("set-secret ended with {}", set.in_words())));
+    }
+    if !bench.service.accepts(&scene.account, &scene.pending).await? {
+        return Ok(Some("set-secret succeeded, and the service does not accept the new value".to_owned()));
+    }
+    let test = bench.subject.test(&handed, Place::AsItIs).await?;
+    Ok((!matches!(test.result, Some(Ok(())))).then(|| format!("test-secret ended with {}", test.in_words())))
+}

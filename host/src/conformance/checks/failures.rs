@@ -1,0 +1,136 @@
+//! What can go wrong, and what the plugin makes of it: the cause decides who acts, the effect what is still safe.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde_json::Value;
+
+use super::super::ConformanceError;
+use super::super::case;
+use super::super::scene::{Bench, Scene};
+use super::super::subject::{Place, Ran};
+use super::super::verdict::{Flaws, Verdict};
+use crate::failure::{Cause, Effect};
+use crate::plugin::call::Handed;
+
+const UNREACHABLE: &str = "return the host's own failure when a connection does not come about or breaks: it says `unreachable`, which tells \
+                           the operator to look at the network and not at the secret";
+
+pub(super) async fn wrong_credential(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    const WRONG: &str = "report a refused login as `unauthorized`; `unreachable` sends the operator to the network";
+    let (scene, mut flaws) = (bench.scene().await?, Flaws::default());
+    // Neither version is the service's, and there is no admin credential.
+    let (current, previous) = (bench.password()?, bench.password()?);
+    let handed = bench.handed(&Scene { account: scene.account.clone(), current, previous, pending: scene.pending.clone() })?;
+    let set = bench.subject.set(&Handed { admin: None, ..handed }, Place::AsItIs).await?;
+    let cause = set.failure().map(|(cause, _)| cause);
+    flaws.expect(cause == Some(Cause::Unauthorized), || format!("set-secret ended with {}", set.in_words()), WRONG);
+    unchanged(bench, &scene, &set, &mut flaws).await?;
+    Ok(flaws.verdict(""))
+}
+
+pub(super) async fn dead_host(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    let listener = listen().await?;
+    let port = listener.1;
+    drop(listener);
+    nobody_there(bench, port).await
+}
+
+pub(super) async fn silent_host(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    // The kernel takes connections into its queue; nobody takes them out of it.
+    let (_listener, port) = listen().await?;
+    nobody_there(bench, port).await
+}
+
+async fn nobody_there(bench: &mut Bench, port: u16) -> Result<Verdict, ConformanceError> {
+    let (scene, mut flaws) = (bench.scene().await?, Flaws::default());
+    let handed = bench.handed(&scene)?;
+    let set = bench.subject.set(&handed, Place::Port(port)).await?;
+    let test = bench.subject.test(&handed, Place::Port(port)).await?;
+    let cause = set.failure().map(|(cause, _)| cause);
+    flaws.expect(cause == Some(Cause::Unreachable), || format!("set-secret ended with {}", set.in_words()), UNREACHABLE);
+    let cause = test.failure().map(|(cause, _)| cause);
+    flaws.expect(cause == Some(Cause::Unreachable), || format!("test-secret ended with {}", test.in_words()), UNREACHABLE);
+    Ok(flaws.verdict(""))
+}
+
+async fn listen() -> Result<(tokio::net::TcpListener, u16), ConformanceError> {
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let port = listener.local_addr()?.port();
+    Ok((listener, port))
+}
+
+pub(super) async fn rejected(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    let Some(rejected) = bench.case.rejected.clone() else {
+        return Ok(Verdict::NotShown { why: "the case names no value that the service refuses (`[rejected]`)".to_owned() });
+    };
+    let (mut scene, mut flaws) = (bench.scene().await?, Flaws::default());
+    scene.pending = rejected.password;
+    let set = bench.subject.set(&bench.handed(&scene)?, Place::AsItIs).await?;
+    flaws.expect(
+        set.failure() == Some((Cause::Rejected, Effect::Unchanged)),
+        || format!("the service refuses the value, and set-secret ended with {}", set.in_words()),
+        "report a value that the service does not take as `rejected` and `unchanged`: only then the operator is told to change the \
+         password options",
+    );
+    unchanged(bench, &scene, &set, &mut flaws).await?;
+    Ok(flaws.verdict(""))
+}
+
+pub(super) async fn missing_field(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    let (scene, mut flaws) = (bench.scene().await?, Flaws::default());
+    let whole = bench.handed(&scene)?;
+    let (mut named, mut unread) = (Vec::new(), Vec::new());
+    let shape = bench.subject.manifest().secret.clone();
+    for field in shape.required.into_iter().filter(|field| !shape.defaults.contains_key(field)) {
+        let without = |password: &str| {
+            let mut filled = case::fill(&bench.case.secret, &bench.service.variables(&scene.account, password))?;
+            let there =
+                filled.as_object_mut().is_some_and(|fields: &mut serde_json::Map<String, Value>| fields.remove(&field).is_some());
+            Ok::<_, ConformanceError>(there.then(|| case::secret(&filled)))
+        };
+        let (Some(pending), Some(current)) = (without(&scene.pending)?, without(&scene.current)?) else { continue };
+        let handed = Handed { pending, current: Some(current), previous: None, admin: whole.admin.clone() };
+        let set = bench.subject.set_incomplete(&handed, &whole).await?;
+        match &set.result {
+            Some(Ok(_)) => {
+                // The plugin does not read it: it is a part of the address, which the host reads.
+                unread.push(field);
+                bench.service.change(&scene.account, &scene.current).await?;
+            }
+            Some(Err(error)) => {
+                let names_it = error.to_string().contains(&format!("`{field}`"));
+                let malformed = set.failure().is_some_and(|(cause, _)| cause == Cause::MalformedSecret);
+                flaws.expect(
+                    malformed && names_it,
+                    || format!("without the field `{field}` set-secret ended with {}", set.in_words()),
+                    "report a missing field as `malformed-secret` and name it; the Rust SDK's `credential.required` does both",
+                );
+                unchanged(bench, &scene, &set, &mut flaws).await?;
+                named.push(field);
+            }
+            None => {}
+        }
+    }
+    let unread = if unread.is_empty() { String::new() } else { format!("; the host reads {}", unread.join(", ")) };
+    Ok(flaws.verdict(format!("named: {}{unread}", named.join(", "))))
+}
+
+/// The service still is as the scene began: it accepts the current value and not the pending one. A failure that says `unchanged` and is
+/// wrong is worse than one that says `unknown`.
+async fn unchanged<T>(bench: &Bench, scene: &Scene, ran: &Ran<T>, flaws: &mut Flaws) -> Result<(), ConformanceError> {
+    let old = bench.service.accepts(&scene.account, &scene.current).await?;
+    let new = bench.service.accepts(&scene.account, &scene.pending).await?;
+    flaws.expect(
+        old && !new,
+        || format!("it ended with {}, and the service was changed", ran.in_words()),
+        "change nothing before everything that is needed is known to be there",
+    );
+    if old && !new && ran.failure().is_some_and(|(_, effect)| effect == Effect::Changed) {
+        flaws.expect(
+            false,
+            || format!("it ended with {}, and nothing was changed", ran.in_words()),
+            "say `changed` only if it was",
+        );
+    }
+    Ok(())
+}

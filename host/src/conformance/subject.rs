@@ -1,0 +1,271 @@
+//! The plugin that is to be proved, in the sandbox in which it runs in the function.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::instrument::WithSubscriber;
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::lines::Lines;
+use crate::capability::host_calls::{HostCall, HostCalls};
+use crate::capability::network::{Network, NetworkError};
+use crate::capability::refused_logins::RefusedLogins;
+use crate::choice::Choice;
+use crate::config::{Config, Limit, Loopback, SecretRule};
+use crate::error::StepError;
+use crate::event::SecretArn;
+use crate::failure::table::consequence;
+use crate::failure::{Cause, Effect};
+use crate::manifest::Manifest;
+use crate::plugin::call::{Call, CallError, Handed, Outcome, Stop};
+use crate::plugin::code::compiler::Compiler;
+use crate::plugin::component_file::ComponentFile;
+use crate::plugin::load::{LoadError, Plugin, Plugins};
+use crate::plugin::source::PluginSource;
+use crate::redact::MARK;
+use crate::tags::Tags;
+
+/// A plugin, ready to be called with any values.
+pub struct Subject {
+    plugin: Arc<Plugin>,
+    config: Config,
+    source: PluginSource,
+    secret: SecretArn,
+    /// Everything that was seen in all calls.
+    seen: Mutex<Seen>,
+}
+
+/// What was seen in all calls of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// How many calls of the plugin there were.
+    pub calls: usize,
+    /// The most calls of host functions in one call.
+    pub most_host_calls: usize,
+    /// The longest call.
+    pub longest: Duration,
+    /// The most memory of a guest, in bytes.
+    pub most_memory: usize,
+    /// What the plugin said that held a value, as the host showed it.
+    pub values_in_words: Vec<String>,
+    /// What the host denied.
+    pub denied: Vec<String>,
+}
+
+/// Where the service is for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Where the secret says.
+    AsItIs,
+    /// At this port of the same host instead, whatever the secret says.
+    Port(u16),
+}
+
+/// What a call ended with.
+#[derive(Debug, Clone)]
+pub struct Ran<T> {
+    /// The result; nothing if the call was cut off.
+    pub result: Option<Result<T, CallError>>,
+    /// The host functions that it called.
+    pub host_calls: Vec<HostCall>,
+}
+
+/// Why a plugin cannot be called.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubjectError {
+    /// It does not load.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The service's certificate authorities cannot be used.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The case's secret is not one for this plugin.
+    #[error("the case's secret does not fit the plugin: {0}")]
+    Secret(#[from] Box<StepError>),
+}
+
+impl Subject {
+    /// How long a call may take at most. Longer is not proved: nobody waits for it in a function either.
+    const CALL: Duration = Duration::from_secs(60);
+
+    /// How often a call is repeated when the plugin asks for that.
+    const REPEATED: u32 = 6;
+
+    /// Loads the plugin. It may reach every loopback address, and trusts `ca_files` besides the system's authorities.
+    ///
+    /// # Errors
+    ///
+    /// [`SubjectError`] if it does not load.
+    pub async fn load(
+        component: ComponentFile,
+        path: &Path,
+        ca_files: Vec<std::path::PathBuf>,
+        settings: BTreeMap<String, String>,
+    ) -> Result<Self, SubjectError> {
+        let plugins = Plugins::new(Compiler::InProcess)?;
+        let plugin = plugins.load(&component, Ok(None), Instant::now() + Self::CALL).await?;
+        let mut config = Config::with_plugins(std::path::PathBuf::new());
+        config.loopback = Loopback::Local;
+        config.ca_files = ca_files;
+        config.rules = vec![SecretRule { settings, ..SecretRule::default() }];
+        // A wrong authority is told now and not as a failed handshake of the plugin's.
+        drop(Network::new(&config)?);
+        let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:windlass-test-AbCdEf";
+        let secret = SecretArn::parse(secret).expect("it is an ARN");
+        let source = PluginSource::only(component, Some(path));
+        Ok(Self { plugin, config, source, secret, seen: Mutex::default() })
+    }
+
+    /// What the plugin says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        self.plugin.manifest()
+    }
+
+    /// What the configuration, the manifest and this value say about the secret.
+    pub fn choice(&self) -> Choice<'_> {
+        Choice::new(&self.config, &self.source, &self.secret, &BTreeMap::new())
+    }
+
+    /// The tags of the secret, which has none.
+    pub fn tags() -> Tags {
+        Tags::read(&BTreeMap::new()).expect("there is none that could be wrong")
+    }
+
+    /// `set-secret`, repeated as the function repeats it if the plugin's answer asks for that.
+    ///
+    /// # Errors
+    ///
+    /// [`SubjectError::Secret`] if the host itself refuses the secret.
+    pub async fn set(&self, handed: &Handed, place: Place) -> Result<Ran<Outcome>, SubjectError> {
+        self.repeated(handed, place, async |plugin, call| plugin.set_secret(call).await).await
+    }
+
+    /// `test-secret`, likewise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::set`].
+    pub async fn test(&self, handed: &Handed, place: Place) -> Result<Ran<()>, SubjectError> {
+        self.repeated(handed, place, async |plugin, call| plugin.test_secret(call).await).await
+    }
+
+    /// `set-secret`, killed after this many calls of host functions. Nothing if it makes fewer: then it came to its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::set`].
+    pub async fn set_cut_off(&self, handed: &Handed, after: usize) -> Result<Ran<Outcome>, SubjectError> {
+        let host_calls = Arc::new(HostCalls::cut_after(after));
+        self.call(handed, handed, Place::AsItIs, host_calls, async |plugin, call| plugin.set_secret(call).await).await
+    }
+
+    /// `set-secret` with a pending value that the host would have refused before it came to a call; `whole` is the same with everything
+    /// in it, and says where the service is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::set`].
+    pub async fn set_incomplete(&self, handed: &Handed, whole: &Handed) -> Result<Ran<Outcome>, SubjectError> {
+        let host_calls = Arc::new(HostCalls::default());
+        self.call(handed, whole, Place::AsItIs, host_calls, async |plugin, call| plugin.set_secret(call).await).await
+    }
+
+    /// What was seen so far.
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn repeated<T>(
+        &self,
+        handed: &Handed,
+        place: Place,
+        run: impl AsyncFn(&Plugin, Call) -> Result<T, CallError>,
+    ) -> Result<Ran<T>, SubjectError> {
+        let mut pause = Duration::from_millis(250);
+        for _ in 1..Self::REPEATED {
+            let ran = self.call(handed, handed, place, Arc::new(HostCalls::default()), &run).await?;
+            match ran.failure() {
+                // Without a service, waiting for it proves nothing.
+                Some((cause, effect)) if place == Place::AsItIs && consequence(cause, effect).repeated => {}
+                Some(_) | None => return Ok(ran),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        self.call(handed, handed, place, Arc::new(HostCalls::default()), &run).await
+    }
+
+    async fn call<T>(
+        &self,
+        handed: &Handed,
+        whole: &Handed,
+        place: Place,
+        host_calls: Arc<HostCalls>,
+        run: impl AsyncFn(&Plugin, Call) -> Result<T, CallError>,
+    ) -> Result<Ran<T>, SubjectError> {
+        let network = Arc::new(Network::new(&self.config)?.seen_by(Arc::clone(&host_calls)));
+        let refused = RefusedLogins::at_most(self.config.limits(None).refused_logins());
+        let deadline = Instant::now() + Self::CALL;
+        let call = self.choice().call(self.manifest(), whole.clone(), &network, refused, deadline).map_err(Box::new)?;
+        let mut call = Call { handed: handed.clone(), ..call };
+        if let Place::Port(port) = place {
+            call.endpoints.values_mut().for_each(|endpoint| endpoint.port = port);
+            // Nobody is there to wait for.
+            call.limits = call.limits.with(Limit::Io, 500).with(Limit::Connect, 2_000);
+        }
+        let lines = Lines::default();
+        let begun = Instant::now();
+        let running = run(&self.plugin, call).with_subscriber(tracing_subscriber::registry().with(lines.clone()));
+        let result = tokio::select! {
+            result = running => Some(result),
+            () = host_calls.cut() => None,
+        };
+        let ran = Ran { result, host_calls: host_calls.take() };
+        self.remember(&ran, lines.take(), begun.elapsed(), host_calls.memory());
+        Ok(ran)
+    }
+
+    fn remember<T>(&self, ran: &Ran<T>, mut said: Vec<String>, took: Duration, memory: usize) {
+        if let Some(Err(error)) = &ran.result {
+            said.push(error.to_string());
+        }
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.calls += 1;
+        seen.most_host_calls = seen.most_host_calls.max(ran.host_calls.len());
+        seen.longest = seen.longest.max(took);
+        seen.most_memory = seen.most_memory.max(memory);
+        seen.values_in_words.extend(said.into_iter().filter(|line| line.contains(MARK)));
+        seen.denied.extend(ran.host_calls.iter().filter(|call| call.denied).map(|call| call.with.clone()));
+    }
+}
+
+impl<T> Ran<T> {
+    /// The cause and effect that the plugin reported, if it reported a failure.
+    pub fn failure(&self) -> Option<(Cause, Effect)> {
+        match &self.result {
+            Some(Err(CallError::Failure { cause, effect, .. })) => Some((*cause, *effect)),
+            Some(Ok(_) | Err(CallError::Stopped(_))) | None => None,
+        }
+    }
+
+    /// What stopped the guest, if it did not come to an end of its own.
+    pub fn stopped(&self) -> Option<&Stop> {
+        match &self.result {
+            Some(Err(CallError::Stopped(stop))) => Some(stop),
+            Some(Ok(_) | Err(CallError::Failure { .. })) | None => None,
+        }
+    }
+
+    /// What it ended with, in words.
+    pub fn in_words(&self) -> String {
+        match &self.result {
+            Some(Ok(_)) => "success".to_owned(),
+            Some(Err(error)) => format!("`{error}`"),
+            None => "nothing, because it was cut off".to_owned(),
+        }
+    }
+}
