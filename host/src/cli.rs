@@ -27,6 +27,7 @@ pub mod doctor;
 pub mod inspect;
 pub mod keygen;
 pub mod local;
+pub mod new;
 pub mod package;
 pub mod rotate;
 pub mod sign;
@@ -53,6 +54,7 @@ enum Command {
     Demo(demo::Args),
     Rotate(rotate::Args),
     Local(local::LocalArgs),
+    New(new::Args),
     Build(build::Args),
     Test(test::Args),
     Inspect(inspect::Args),
@@ -77,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => wait(async { Ok(demo::run(args, out).await?) }),
         Command::Rotate(args) => wait(async { Ok(rotate::run(args, out).await?) }),
         Command::Local(args) => wait(async { Ok(local::run(args, out).await?) }),
+        Command::New(args) => new::run(&args, out),
         Command::Build(args) => build::run(&args, out),
         Command::Test(args) => wait_for(async { Ok(test::run(args, out).await?) }),
         Command::Inspect(args) => inspect::run(&args, out),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -152,8 +153,8 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), DemoError> {
 
     let (backend, begun) = Backend::new(FunctionArn::default());
     let created = create(&backend, &name, port, &old)?;
-    let mut rotation =
-        OneRotation::start(backend, begun, Config::with_plugins(PathBuf::new()), PluginSource::only(component, None)).await?;
+    let (config, source) = (Config::with_plugins(PathBuf::new()), PluginSource::only(component, None));
+    let mut rotation = OneRotation::start(backend, begun, config, source, &Arc::default()).await?;
     let secrets = rotation.secrets().clone();
     let labels_before = labels(&secrets, &created).await?;
     writeln!(people, "  secret   {SECRET}: {}\n", shown(&labels_before))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::capability::host_calls::HostCalls;
 use crate::capability::network::{Network, NetworkError};
 use crate::config::Config;
 use crate::event::Step;
@@ -62,19 +63,21 @@ pub enum OneRotationError {
 }
 
 impl OneRotation {
-    /// Starts the endpoint on a free loopback port. Plugins may reach loopback, but not the endpoint.
+    /// Starts the endpoint on a free loopback port. Plugins may reach loopback, but not the endpoint. What they ask of the network is seen
+    /// by `host_calls`.
     pub(super) async fn start(
         backend: Arc<Backend>,
         begun: Begun,
         mut config: Config,
         source: PluginSource,
+        host_calls: &Arc<HostCalls>,
     ) -> Result<Self, OneRotationError> {
         let listen = Listen::loopback(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let server = Server::start(listen, Arc::clone(&backend)).await?;
         server.out_of_reach(&mut config);
         let secrets = SecretsManager::local(&server.endpoint());
         let pace = Pace { attempts: 1, ..Pace::for_calls(config.longest_call()) };
-        let network = Network::new(&config)?;
+        let network = Network::new(&config)?.seen_by(Arc::clone(host_calls));
         let rotator = Arc::new(Rotator::new(config, source, secrets.clone(), Plugins::new(Compiler::InProcess)?, network));
         let (done, steps) = mpsc::unbounded_channel();
         let invoker = Invoker::rotator(rotator, move |report| drop(done.send(report)));

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -14,6 +15,7 @@ use super::timeline::{self, StepJson};
 use crate::candidate;
 use crate::capability::endpoint;
 use crate::capability::grant::Grant;
+use crate::capability::host_calls::HostCalls;
 use crate::config::{Config, ConfigError, SecretRule};
 use crate::event::SecretArn;
 use crate::local::backend::Backend;
@@ -43,6 +45,9 @@ pub struct Args {
     /// A windlass.toml: certificate authorities, limits, and the first rule whose `secret` covers FILE's name.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Show each call of a host function that the plugin makes, with values replaced: on standard error.
+    #[arg(long)]
+    trace: bool,
     /// Print one JSON object and nothing else on standard output.
     #[arg(long)]
     json: bool,
@@ -177,9 +182,22 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), RotateError> {
     let shown = args.secret.display().to_string();
     writeln!(people, "Rotating {shown} with plugin {} {}.\n", manifest.name, manifest.version)?;
     let failed = |why| failed(why, &beside(".pending"));
-    let mut rotation =
-        OneRotation::start(backend, begun, config, PluginSource::only(component, Some(&args.plugin))).await.map_err(failed)?;
-    let steps = rotation.rotate(&request, |report| drop(writeln!(people, "{}", timeline::line(report)))).await.map_err(failed)?;
+    let host_calls = Arc::new(HostCalls::default());
+    let traced = |step: &str| {
+        for call in host_calls.take().iter().filter(|_| args.trace) {
+            super::progress(&format!("  {step:<13} {call}"));
+        }
+    };
+    let source = PluginSource::only(component, Some(&args.plugin));
+    let mut rotation = OneRotation::start(backend, begun, config, source, &host_calls).await.map_err(failed)?;
+    let rotated = rotation.rotate(&request, |report| {
+        traced(report.step.name());
+        drop(writeln!(people, "{}", timeline::line(report)));
+    });
+    let rotated = rotated.await;
+    // What the step did that failed.
+    traced("");
+    let steps = rotated.map_err(failed)?;
     writeln!(people, "\n  {shown} holds the new credential, {} the old one.", beside(".previous").display())?;
     if args.json {
         let report = Report {
@@ -262,6 +280,7 @@ mod tests {
             secret: file("app.json", br#"{"username": "app", "password": "p", "host": "127.0.0.1"}"#),
             admin: None,
             config: Some(file("windlass.toml", b"[[secrets]]\nsecret = \"*\"\nadmin = \"redis/admin\"\n")),
+            trace: false,
             json: false,
         };
         let error = run(args, &mut io::sink()).await.unwrap_err();

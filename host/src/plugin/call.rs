@@ -19,6 +19,7 @@ use crate::capability::refused_logins::RefusedLogins;
 use crate::capability::secret::CallSecrets;
 use crate::config::limits::{Limit, Limits};
 use crate::failure::{Cause, Effect};
+use crate::manifest::SecretShape;
 use crate::plugin::bindings::exports::windlass::rotation::rotator;
 use crate::plugin::bindings::windlass::rotation::failures;
 use crate::plugin::bindings::windlass::rotation::log::Level;
@@ -218,8 +219,11 @@ impl Plugin {
         }
         let Handed { pending, current, previous, admin } = call.handed;
         let handed = [Some(&pending), current.as_ref(), previous.as_ref(), admin.as_ref()];
-        let shown: Vec<String> =
+        let mut shown: Vec<String> =
             call.endpoints.values().flat_map(|endpoint| [endpoint.host.clone(), endpoint.port.to_string()]).collect();
+        // What the manifest says itself is no secret, such as the service's name in the field `engine`.
+        let SecretShape { matches, defaults, .. } = &self.manifest.secret;
+        shown.extend(matches.values().chain(defaults.values()).cloned());
         let redactor = Arc::new(Redactor::except(handed.into_iter().flatten(), &shown));
         let limits = call.limits;
         let (stdout, stderr) = (Captured::new(&limits), Captured::new(&limits));

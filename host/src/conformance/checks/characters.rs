@@ -5,6 +5,7 @@ use super::super::scene::{Bench, Scene};
 use super::super::service::Account;
 use super::super::subject::Place;
 use super::super::verdict::{Flaws, Verdict};
+use crate::failure::{Cause, Effect};
 
 /// What a password may look like. Some are longer than anybody's buffer should be.
 const PASSWORDS: [&str; 13] = [
@@ -36,7 +37,7 @@ pub(super) async fn passwords(bench: &mut Bench) -> Result<Verdict, ConformanceE
     let mut flaws = Flaws::default();
     let policy = bench.policy()?.1;
     let long: String = "Aa1-".repeat(LONG / 4);
-    let (mut worked, mut excluded) = (0, 0);
+    let (mut worked, mut excluded, mut too_long) = (0, 0, "");
     for password in PASSWORDS.into_iter().chain([long.as_str()]) {
         let mut scene = bench.scene().await?;
         if !policy.can_make(password) {
@@ -46,6 +47,14 @@ pub(super) async fn passwords(bench: &mut Bench) -> Result<Verdict, ConformanceE
         // As the new password, and then as the one that is replaced.
         let (next, shown) = (bench.password()?, format!("a password such as {password:?}"));
         scene.pending = password.to_owned();
+        if password == long {
+            // The policy's default is shorter; an operator who asks for more than the service takes has to be told.
+            let set = bench.subject.set(&bench.handed(&scene)?, Place::AsItIs).await?;
+            if set.failure() == Some((Cause::Rejected, Effect::Unchanged)) {
+                too_long = "; 128 characters are `rejected`";
+                continue;
+            }
+        }
         let mut ends = vec![ended(bench, &scene).await?];
         (scene.previous, scene.current, scene.pending) = (scene.current, scene.pending, next);
         ends.push(ended(bench, &scene).await?);
@@ -54,7 +63,7 @@ pub(super) async fn passwords(bench: &mut Bench) -> Result<Verdict, ConformanceE
         }
         worked += 1;
     }
-    Ok(flaws.verdict(format!("{worked} work, {excluded} the manifest's policy never makes")))
+    Ok(flaws.verdict(format!("{worked} work, {excluded} the manifest's policy never makes{too_long}")))
 }
 
 pub(super) async fn user_names(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
