@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 pub mod case;
@@ -42,9 +43,12 @@ pub enum ConformanceError {
     /// No password can be made.
     #[error("the manifest's [password] makes no password: {0}")]
     Password(PasswordError),
-    /// This machine has no free port.
-    #[error("no listener on loopback: {0}")]
-    Listen(#[from] std::io::Error),
+    /// This machine has no free port, or does not say when somebody wants this to end.
+    #[error("this machine refuses what the tests need: {0}")]
+    Machine(#[from] std::io::Error),
+    /// Somebody ended it.
+    #[error("interrupted; the service was stopped")]
+    Interrupted,
 }
 
 /// What came of one check.
@@ -92,16 +96,28 @@ pub async fn run(
     let service = Service::start(&case, folder).await?;
     let subject = Subject::load(component, path, service.ca_files()?, case.settings.clone()).await?;
     let mut bench = Bench { subject, service, case };
-    let mut reports = Vec::new();
-    for check in checks {
-        let begun = Instant::now();
-        let verdict = check.run(&mut bench).await?;
-        let report = CheckReport { check: check.name, proves: check.proves, verdict, took: begun.elapsed() };
-        each(&report);
-        reports.push(report);
-    }
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let running = async {
+        let mut reports = Vec::new();
+        for check in checks {
+            let begun = Instant::now();
+            let verdict = check.run(&mut bench).await?;
+            let report = CheckReport { check: check.name, proves: check.proves, verdict, took: begun.elapsed() };
+            each(&report);
+            reports.push(report);
+        }
+        Ok(reports)
+    };
+    let reports = tokio::select! {
+        reports = running => reports,
+        _ = interrupt.recv() => Err(ConformanceError::Interrupted),
+        _ = terminate.recv() => Err(ConformanceError::Interrupted),
+    };
     let seen = bench.subject.seen();
-    bench.service.stop().await?;
+    // Whatever the checks ended with: neither the service nor accounts of a test outlive them.
+    let stopped = bench.service.stop().await;
+    let reports = reports?;
+    stopped?;
     let used = Used {
         calls: seen.calls,
         most_host_calls: seen.most_host_calls,

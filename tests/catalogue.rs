@@ -1,0 +1,86 @@
+//! Every plugin of the catalogue, proved by `windlass test` against the real service that its cases start.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test is meant to panic, in its helpers too")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::Value;
+use support::built;
+use support::process::{Finished, Program};
+
+fn plugins() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("plugins")
+}
+
+fn test(plugin: &str, case: &Path) -> Finished {
+    Program::windlass()
+        .arg("test")
+        .arg(built::plugin(plugin))
+        .arg("--case")
+        .arg(case)
+        .arg("--json")
+        .timeout(Duration::from_secs(600))
+        .run()
+}
+
+/// The case that most operators have. The others are run by `tests/run --conformance`.
+#[rstest]
+fn a_plugin_passes_its_usual_case(
+    #[values("etcd", "http-basic", "mariadb", "mosquitto", "openldap", "postgresql", "rabbitmq", "redis")] plugin: &str,
+) {
+    test(plugin, &plugins().join(plugin).join("conformance/case.toml")).succeeded();
+}
+
+#[test]
+fn no_plugin_of_the_catalogue_is_left_out() {
+    let source = include_str!("catalogue.rs");
+    for folder in cases().keys() {
+        assert!(source.contains(&format!("\"{folder}\"")), "{folder}");
+    }
+}
+
+/// The cases of each plugin, in the order of their names.
+fn cases() -> BTreeMap<String, Vec<PathBuf>> {
+    let mut cases = BTreeMap::new();
+    for folder in std::fs::read_dir(plugins()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("plugin.toml").is_file()) {
+        let files = std::fs::read_dir(folder.join("conformance")).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+        files.sort();
+        cases.insert(folder.file_name().unwrap().to_str().unwrap().to_owned(), files);
+    }
+    cases
+}
+
+#[test]
+#[ignore = "takes many minutes: tests/run --conformance"]
+#[expect(clippy::print_stdout, reason = "the table is for people")]
+fn table() {
+    println!("| plugin | case | checks passed | not shown | calls of the host, at most | longest call | memory |\n|---|---|---|---|---|---|---|");
+    let mut failed = Vec::new();
+    for (plugin, cases) in cases() {
+        for case in cases {
+            let name = case.file_stem().unwrap().to_str().unwrap().to_owned();
+            let finished = test(&plugin, &case);
+            let report: Value = serde_json::from_str(&finished.stdout).unwrap_or_else(|_| panic!("{plugin} {name}: {finished:?}"));
+            let with = |verdict: &str| {
+                let checks = report["checks"].as_array().unwrap().iter().filter(|check| check["verdict"] == verdict);
+                checks.map(|check| check["check"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+            };
+            let used = &report["used"];
+            println!(
+                "| {plugin} | {name} | {} | {} | {} | {} ms | {} KiB |",
+                with("passed").len(),
+                with("not-shown").join(", "),
+                used["most_host_calls"],
+                used["longest_ms"],
+                used["most_memory_bytes"].as_u64().unwrap() >> 10,
+            );
+            failed.extend(with("failed").into_iter().map(|check| format!("{plugin} {name}: {check}")));
+        }
+    }
+    assert_eq!(failed, Vec::<String>::new());
+}
