@@ -9,7 +9,7 @@ pub struct Codes(Vec<RangeInclusive<u16>>);
 impl Codes {
     /// Reads codes and ranges with commas between them; nothing if it is not that. Empty text is an empty list.
     pub fn parse(text: &str) -> Option<Self> {
-        let items = text.split(',').map(str::trim_ascii).filter(|item| !item.is_empty());
+        let items = text.split([',']).map(str::trim_ascii).filter(|item| !item.is_empty());
         items.map(range).collect::<Option<_>>().map(Self)
     }
 
@@ -25,7 +25,7 @@ impl Codes {
 }
 
 fn range(item: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = item.split_once('-').unwrap_or((item, item));
+    let (first, last) = item.split_once(['-']).unwrap_or((item, item));
     let (first, last) = (code(first.trim_ascii())?, code(last.trim_ascii())?);
     (first <= last).then_some(first..=last)
 }

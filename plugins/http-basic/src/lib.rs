@@ -2,6 +2,8 @@
 //! by the operator's settings; there is nothing to write.
 //!
 //! Source: <https://www.rfc-editor.org/rfc/rfc7617>
+//!
+//! A character is looked for in a set of one, `[',']`: the search for a single one is quick and makes the component 3 KB larger.
 
 pub mod codes;
 pub mod requests;
@@ -26,7 +28,7 @@ impl Service for HttpBasic {
     fn login(credential: &Credential) -> Result<Session, Failure> {
         let (user, password) = (credential.required("username")?, credential.required("password")?);
         // Exposed: the name ends at the first colon. The service would look for another account.
-        if user.expose().contains(':') {
+        if user.expose().contains([':']) {
             return Err(Failure::malformed_secret("the field `username` has a colon, which basic authentication cannot carry"));
         }
         let meaning = Meaning::read("login_codes")?;

@@ -1,6 +1,7 @@
 //! The two requests, as the operator's settings describe them, and what their answers mean.
 
 use windlass_sdk::http::{Request, Response};
+use windlass_sdk::text::{decimal, joined};
 use windlass_sdk::{Failure, http, setting};
 
 use crate::codes::Codes;
@@ -76,8 +77,8 @@ impl Meaning {
         if self.success.contains(status) {
             return Ok(());
         }
-        let number = status.to_string();
-        let said = |by: &str, lists: &str| ["the service answered ", &number, ", which the setting `", by, lists].concat();
+        let number = decimal(status.into());
+        let said = |by: &str, lists: &str| joined(&["the service answered ", &number, ", which the setting `", by, lists]);
         if self.unauthorized.contains(status) {
             return Err(Failure::unauthorized(said("unauthorized_codes", "` lists")));
         }
@@ -116,8 +117,8 @@ fn begin(method: &'static str, path: String) -> Result<Request, Failure> {
 /// Adds the lines of the setting `headers`.
 fn with_headers(mut request: Request) -> Result<Request, Failure> {
     let lines = setting("headers").unwrap_or_default();
-    for line in lines.lines().filter(|line| !line.trim_ascii().is_empty()) {
-        let Some((name, value)) = line.split_once(':') else { return Err(wrong("headers", "has a line without a colon")) };
+    for line in lines.split(['\n']).filter(|line| !line.trim_ascii().is_empty()) {
+        let Some((name, value)) = line.split_once([':']) else { return Err(wrong("headers", "has a line without a colon")) };
         let name = name.trim_ascii();
         // Said twice, either would leave it to the service which one counts.
         if ["authorization", "content-type"].iter().any(|taken| name.eq_ignore_ascii_case(taken)) {
@@ -133,5 +134,5 @@ fn required(name: &str) -> Result<String, Failure> {
 }
 
 fn wrong(name: &str, why: &str) -> Failure {
-    Failure::unsupported(["the setting `", name, "` ", why].concat())
+    Failure::unsupported(joined(&["the setting `", name, "` ", why]))
 }

@@ -1,5 +1,6 @@
 //! Texts with the placeholders `{username}`, `{password}` and `{old_password}`, filled so that no value can end its place.
 
+use windlass_sdk::text::joined;
 use windlass_sdk::{Failure, Secret, http, json};
 
 /// What stands around a placeholder, and so how its value is written.
@@ -18,7 +19,7 @@ pub enum Language {
 impl Language {
     /// The language of a body of this content type; nothing for one that is not known here.
     pub fn of(content_type: &str) -> Option<Self> {
-        let media = content_type.split(';').next()?.trim_ascii().to_ascii_lowercase();
+        let media = content_type.split([';']).next()?.trim_ascii().to_ascii_lowercase();
         match media.as_str() {
             "application/json" => Some(Self::Json),
             "application/x-www-form-urlencoded" => Some(Self::Form),
@@ -51,7 +52,7 @@ pub fn mentions(template: &str, placeholder: &str) -> bool {
 /// `unsupported` if the template is not what its language wants or has another placeholder, `malformed-secret` if a value cannot
 /// stand in it, `unauthorized` if it needs the old password and the acting credential does not have it.
 pub fn fill(setting: &str, template: &str, language: Language, values: &Values) -> Result<String, Failure> {
-    let wrong = |why: &str| Failure::unsupported(["the setting `", setting, "` ", why].concat());
+    let wrong = |why: &str| Failure::unsupported(joined(&["the setting `", setting, "` ", why]));
     let mut filled = String::with_capacity(template.len() + 64);
     let mut position = Position::default();
     for piece in pieces(template) {
@@ -67,9 +68,11 @@ pub fn fill(setting: &str, template: &str, language: Language, values: &Values) 
                 return Err(wrong("can have no placeholder but `{username}`"));
             }
             Piece::Placeholder("old_password") => values.old_password.ok_or_else(|| {
-                Failure::unauthorized(
-                    ["the setting `", setting, "` needs the account's old password, which this credential is not"].concat(),
-                )
+                Failure::unauthorized(joined(&[
+                    "the setting `",
+                    setting,
+                    "` needs the account's old password, which this credential is not",
+                ]))
             })?,
             Piece::Placeholder(_) => {
                 return Err(wrong("has a placeholder other than `{username}`, `{password}`, `{old_password}`"));
@@ -156,7 +159,7 @@ fn pieces(template: &str) -> impl Iterator<Item = Piece<'_>> {
 
 /// The name in the braces with which the text begins.
 fn placeholder(text: &str) -> Option<&str> {
-    let name = text.strip_prefix('{')?.split_once('}')?.0;
+    let name = text.strip_prefix('{')?.split_once(['}'])?.0;
     let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
     plain.then_some(name)
 }

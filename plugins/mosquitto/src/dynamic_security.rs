@@ -3,6 +3,7 @@
 //! Source: <https://mosquitto.org/documentation/dynamic-security/> and `plugins/dynamic-security` of
 //! <https://github.com/eclipse-mosquitto/mosquitto>.
 
+use windlass_sdk::text::joined;
 use windlass_sdk::{Failure, json};
 
 /// Where commands are published.
@@ -30,7 +31,7 @@ pub fn command(name: &str, mark: &str, members: &[(&str, &str)]) -> String {
     for (name, value) in members {
         command = command.text(name, value);
     }
-    json::Object::new().raw("commands", &["[", &command.finish(), "]"].concat()).finish()
+    json::Object::new().raw("commands", &joined(&["[", &command.finish(), "]"])).finish()
 }
 
 /// The answer to the command that was marked so: its JSON object if the command was done. Nothing if this is the answer to somebody
@@ -90,7 +91,7 @@ impl Reason {
             Self::Password => Failure::rejected("the server does not take the new password"),
             // When hashing fails, the client is left without a valid password.
             Self::Other => {
-                Failure::internal([command, " was answered with an error that is not known, see the server's log"].concat())
+                Failure::internal(joined(&[command, " was answered with an error that is not known, see the server's log"]))
             }
         }
     }

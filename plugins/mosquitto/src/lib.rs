@@ -11,6 +11,7 @@ pub mod packet;
 use client::Client;
 use dynamic_security::{ANSWERS, COMMANDS, Entry, Reason, answer, command};
 use packet::Connect;
+use windlass_sdk::text::joined;
 use windlass_sdk::{Credential, Failure, Role, Secret, Service, connection, random};
 
 /// Mosquitto with its dynamic security plugin.
@@ -33,7 +34,7 @@ impl Service for Mosquitto {
         // outlive this connection. An administrator has none worth keeping.
         let shared = bound.is_some() && credential.role() != Role::Admin;
         // A name of its own for every other connection: a second one of the same name would end the first.
-        let id = bound.unwrap_or_else(|| Secret::new(["windlass", &unique()].concat()));
+        let id = bound.unwrap_or_else(|| Secret::new(joined(&["windlass", &unique()])));
         // Exposed: the server compares them.
         let (client_id, user, password) = (id.expose(), user.expose(), password.expose());
         let connect = Connect { client_id, user, password, clean_session: !shared };
@@ -106,7 +107,7 @@ fn name(credential: &Credential, field: &str) -> Result<Secret, Failure> {
     let value = credential.required(field)?;
     // Exposed: looked through for characters.
     if value.expose().contains(char::is_control) {
-        return Err(Failure::malformed_secret(["the field `", field, "` has a control character"].concat()));
+        return Err(Failure::malformed_secret(joined(&["the field `", field, "` has a control character"])));
     }
     Ok(value)
 }

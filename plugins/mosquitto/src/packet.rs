@@ -2,9 +2,10 @@
 //!
 //! Source: <http://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html>, which the section numbers refer to.
 
-use std::io::{Error, ErrorKind, Read};
+use std::io::Read;
 
 use windlass_sdk::Failure;
+use windlass_sdk::text::joined;
 
 /// The longest packet that is kept, in bytes. The answer that describes a user lists its connections, some 30 bytes for each.
 const MAX_PACKET: usize = 4 << 20;
@@ -85,12 +86,12 @@ fn length(stream: &mut impl Read) -> Result<usize, Failure> {
 }
 
 fn skip(stream: &mut impl Read, length: usize) -> Result<(), Failure> {
-    let mut rest = stream.take(length as u64);
     let mut unused = vec![0; 65_536];
-    while rest.limit() > 0 {
-        if rest.read(&mut unused)? == 0 {
-            return Err(Error::from(ErrorKind::UnexpectedEof).into());
-        }
+    let mut rest = length;
+    while rest > 0 {
+        unused.truncate(rest);
+        stream.read_exact(&mut unused)?;
+        rest -= unused.len();
     }
     Ok(())
 }
@@ -124,7 +125,7 @@ impl Connect<'_> {
         body.extend_from_slice(&KEEP_ALIVE.to_be_bytes());
         for (field, text) in [("client_id", self.client_id), ("username", self.user), ("password", self.password)] {
             if !prefixed(&mut body, text) {
-                return Err(Failure::malformed_secret(["the field `", field, "` has more than 65,535 bytes"].concat()));
+                return Err(Failure::malformed_secret(joined(&["the field `", field, "` has more than 65,535 bytes"])));
             }
         }
         Ok(packet(0x10, &body))

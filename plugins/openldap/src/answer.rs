@@ -3,6 +3,7 @@
 //! Sources: result codes in RFC 4511 section 4.1.9 and appendix A, <https://www.rfc-editor.org/rfc/rfc4511#appendix-A>; when OpenLDAP
 //! sends which: `servers/slapd/passwd.c` and `servers/slapd/overlays/ppolicy.c` of OpenLDAP 2.5.
 
+use windlass_sdk::text::{decimal, joined};
 use windlass_sdk::{Cause, Effect, Failure};
 
 use crate::policy::Objection;
@@ -64,7 +65,11 @@ impl Answer {
             Operation::WhoAmI => "the question who is logged in",
             Operation::PasswordModify => "Password Modify",
         };
-        Failure::new(cause, effect, [operation, " was answered with ", &self.code.to_string(), name(self.code), meaning].concat())
+        Failure::new(
+            cause,
+            effect,
+            joined(&[operation, " was answered with ", &decimal(self.code as usize), name(self.code), meaning]),
+        )
     }
 
     /// What the policy's own code means, where it says more than the result code.

@@ -5,6 +5,7 @@
 use std::io::{Read, Write};
 
 use md5::{Digest, Md5};
+use windlass_sdk::text::joined;
 use windlass_sdk::{Failure, Secret};
 
 use crate::error_response::Stage;
@@ -127,7 +128,7 @@ impl Login {
     fn encrypted_only(&self, what: &str) -> Result<(), Failure> {
         match self.channel {
             Channel::Encrypted => Ok(()),
-            Channel::PlainText => Err(Failure::unsupported(["the server asks for ", what, ", which needs TLS"].concat())),
+            Channel::PlainText => Err(Failure::unsupported(joined(&["the server asks for ", what, ", which needs TLS"]))),
         }
     }
 
@@ -135,7 +136,7 @@ impl Login {
     fn md5(&self, salt: [u8; 4]) -> String {
         // Exposed: hashed, with what the server sent.
         let stored = hex(&Md5::new().chain_update(self.password.expose()).chain_update(self.user.expose()).finalize());
-        ["md5", &hex(&Md5::new().chain_update(stored).chain_update(salt).finalize())].concat()
+        joined(&["md5", &hex(&Md5::new().chain_update(stored).chain_update(salt).finalize())])
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use windlass_sdk::text::joined;
 use windlass_sdk::{Cause, Effect, Failure};
 
 /// An error. It prints nothing of itself, because the server repeats what it was sent; only the code is ever quoted.
@@ -96,7 +97,7 @@ impl ErrorResponse {
 
     fn failure(&self, cause: Cause, effect: Effect, what: &str, meaning: &str) -> Failure {
         let code = if self.code.is_empty() { "an error without a code" } else { &self.code };
-        Failure::new(cause, effect, [what, " was answered with ", code, meaning].concat())
+        Failure::new(cause, effect, joined(&[what, " was answered with ", code, meaning]))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod statement;
 
 use authentication::{Channel, Login};
 use message::{Client, Message};
+use windlass_sdk::text::joined;
 use windlass_sdk::{Cause, Credential, Failure, Role, Secret, Service, connection, random};
 
 /// PostgreSQL.
@@ -88,7 +89,7 @@ fn text(credential: &Credential, name: &str) -> Result<Secret, Failure> {
     let value = credential.required(name)?;
     // Exposed: asked for its characters.
     if value.expose().contains('\0') {
-        return Err(Failure::malformed_secret(["the field `", name, "` holds a zero byte"].concat()));
+        return Err(Failure::malformed_secret(joined(&["the field `", name, "` holds a zero byte"])));
     }
     Ok(value)
 }

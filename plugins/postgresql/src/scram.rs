@@ -8,6 +8,7 @@ use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use windlass_sdk::Failure;
+use windlass_sdk::text::{decimal, joined};
 
 use crate::message::unreadable;
 
@@ -38,12 +39,12 @@ impl Opening {
     pub fn new(random: &[u8; 18]) -> Self {
         let nonce = Base64::encode_string(random);
         // PostgreSQL takes the user from the startup message and ignores the one here.
-        Self { bare: ["n=,r=", &nonce].concat(), nonce }
+        Self { bare: joined(&["n=,r=", &nonce]), nonce }
     }
 
     /// The client's first message.
     pub fn message(&self) -> String {
-        [GS2_HEADER, &self.bare].concat()
+        joined(&[GS2_HEADER, &self.bare])
     }
 
     /// Answers the server's first message with the client's last one.
@@ -57,13 +58,13 @@ impl Opening {
             return Err(Failure::unsupported("the server asks for more than 1,000,000 iterations of its password hash"));
         }
         let keys = Keys::derive(password, &salt, iterations);
-        let last = ["c=", GS2_HEADER_BASE64, ",r=", nonce].concat();
-        let signed = [self.bare.as_str(), server, &last].join(",");
+        let last = joined(&["c=", GS2_HEADER_BASE64, ",r=", nonce]);
+        let signed = joined(&[&self.bare, ",", server, ",", &last]);
         let signature = mac(&keys.stored, &[signed.as_bytes()]);
         let mut proof = keys.client;
         proof.iter_mut().zip(signature).for_each(|(key, signature)| *key ^= signature);
         let expected = keyed(&keys.server).chain_update(signed);
-        Ok(([&last, ",p=", &Base64::encode_string(&proof)].concat(), Proof { expected }))
+        Ok((joined(&[&last, ",p=", &Base64::encode_string(&proof)]), Proof { expected }))
     }
 }
 
@@ -82,7 +83,7 @@ impl Proof {
 pub fn verifier(password: &str, salt: &[u8; 16]) -> String {
     let keys = Keys::derive(password, salt, ITERATIONS);
     let [salt, stored, server] = [salt.as_slice(), &keys.stored, &keys.server].map(Base64::encode_string);
-    [MECHANISM, "$", &ITERATIONS.to_string(), ":", &salt, "$", &stored, ":", &server].concat()
+    joined(&[MECHANISM, "$", &decimal(ITERATIONS as usize), ":", &salt, "$", &stored, ":", &server])
 }
 
 /// Nonce, salt and iterations of the server's first message. Extensions follow behind them; one before them is mandatory, and

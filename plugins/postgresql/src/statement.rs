@@ -2,15 +2,17 @@
 //!
 //! Source: <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-IDENTIFIERS>
 
+use windlass_sdk::text::joined;
+
 /// Replaces the password of a role that exists. The verifier has no character that needs quoting.
 pub fn alter_role(name: &str, verifier: &str) -> String {
-    ["ALTER ROLE ", &identifier(name), " PASSWORD '", verifier, "'"].concat()
+    joined(&["ALTER ROLE ", &identifier(name), " PASSWORD '", verifier, "'"])
 }
 
 /// A quoted identifier: only the quote itself is special in it. The connection speaks UTF-8, where no byte of another character is
 /// one. A name too long is cut by the server as in a login.
 fn identifier(name: &str) -> String {
-    ["\"", &name.replace('"', "\"\""), "\""].concat()
+    joined(&["\"", &name.replace('"', "\"\""), "\""])
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! elsewhere and survive. Source: <https://www.rabbitmq.com/docs/http-api-reference#put-apiusersname>
 
 use windlass_sdk::http::Response;
+use windlass_sdk::text::joined;
 use windlass_sdk::{Credential, Failure, Secret, Service, http, json};
 
 /// RabbitMQ with its management plugin.
@@ -38,7 +39,7 @@ impl Service for RabbitMq {
         }
         let (user, password) = (new.required("username")?, new.required("password")?);
         // Exposed: the API has to know which user.
-        let path = ["/api/users/", &http::segment(user.expose())].concat();
+        let path = joined(&["/api/users/", &http::segment(user.expose())]);
         let kept = answer(http::get("management", &*path).basic_auth(&session.user, &session.password).send()?)?;
         let kept = kept.text()?;
         let Some(tags) = json::member(kept, "tags") else {

@@ -1,12 +1,14 @@
 //! RESP2, as much as the ACL commands need. Source: <https://redis.io/docs/latest/develop/reference/protocol-spec/>
 
 use std::fmt;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::vec;
 
+use windlass_sdk::text::{decimal, joined};
 use windlass_sdk::{Cause, Effect, Failure};
 
 /// Longest line of a reply in bytes; the server's own errors are far shorter.
-const MAX_LINE: u64 = 4096;
+const MAX_LINE: usize = 4096;
 /// All texts of a reply together, in bytes. A user with thousands of key patterns stays below.
 const MAX_TEXT: usize = 1 << 20;
 /// Elements of a reply, nested ones included.
@@ -32,19 +34,23 @@ impl Reply {
             Self::Error(error) => Err(error.failure(command)),
             Self::Text(text) if text == b"OK" => Ok(()),
             Self::Text(_) | Self::Nothing | Self::Other => {
-                Err(Failure::internal([command, " was answered with something other than OK"].concat()))
+                Err(Failure::internal(joined(&[command, " was answered with something other than OK"])))
             }
         }
     }
 }
 
 /// One side of a conversation.
-pub struct Client<S: Read + Write>(BufReader<S>);
+pub struct Client<S: Read + Write> {
+    stream: S,
+    /// What came and was not looked at yet. The standard library's buffer makes the component 2 KB larger.
+    received: vec::IntoIter<u8>,
+}
 
 impl<S: Read + Write> Client<S> {
     /// Speaks over this stream.
     pub fn new(stream: S) -> Self {
-        Self(BufReader::with_capacity(1024, stream))
+        Self { stream, received: Vec::new().into_iter() }
     }
 
     /// Sends a command and waits for its reply.
@@ -56,7 +62,7 @@ impl<S: Read + Write> Client<S> {
             bytes.extend_from_slice(argument);
             bytes.extend_from_slice(b"\r\n");
         }
-        self.0.get_mut().write_all(&bytes)?;
+        self.stream.write_all(&bytes)?;
         let line = self.line()?;
         let (mut text, mut elements) = (MAX_TEXT, MAX_ELEMENTS);
         let (reply, mut awaited) = self.element(&line, &mut text, &mut elements)?;
@@ -78,12 +84,13 @@ impl<S: Read + Write> Client<S> {
             b'$' => {
                 let length = number(rest, *text)?;
                 *text -= length;
-                let mut bulk = vec![0; length + 2];
-                self.0.read_exact(&mut bulk)?;
-                if !bulk.ends_with(b"\r\n") {
+                let mut bulk = Vec::new();
+                for _ in 0..length {
+                    bulk.push(self.byte()?);
+                }
+                if [self.byte()?, self.byte()?] != *b"\r\n" {
                     return Err(unreadable());
                 }
-                bulk.truncate(length);
                 Ok((Reply::Text(bulk), 0))
             }
             b'*' => {
@@ -97,20 +104,30 @@ impl<S: Read + Write> Client<S> {
 
     fn line(&mut self) -> Result<Vec<u8>, Failure> {
         let mut line = Vec::new();
-        self.0.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
-        if line.is_empty() {
-            return Err(std::io::Error::from(ErrorKind::UnexpectedEof).into());
+        while line.len() < MAX_LINE {
+            match self.byte()? {
+                b'\n' if line.pop() == Some(b'\r') => return Ok(line),
+                b'\n' => break,
+                byte => line.push(byte),
+            }
         }
-        match line.strip_suffix(b"\r\n") {
-            Some(content) => Ok(content.to_vec()),
-            None => Err(unreadable()),
+        Err(unreadable())
+    }
+
+    fn byte(&mut self) -> Result<u8, Failure> {
+        if self.received.as_slice().is_empty() {
+            let mut received = vec![0; 1024];
+            let count = self.stream.read(&mut received)?;
+            received.truncate(count);
+            self.received = received.into_iter();
         }
+        self.received.next().ok_or_else(|| std::io::Error::from(ErrorKind::UnexpectedEof).into())
     }
 }
 
 fn head(bytes: &mut Vec<u8>, kind: u8, count: usize) {
     bytes.push(kind);
-    bytes.extend_from_slice(count.to_string().as_bytes());
+    bytes.extend_from_slice(decimal(count).as_bytes());
     bytes.extend_from_slice(b"\r\n");
 }
 
@@ -171,7 +188,7 @@ impl ErrorReply {
             _ if command == "ACL SETUSER" => (Cause::Rejected, Effect::Unchanged, ""),
             _ => (Cause::Internal, Effect::Unchanged, ""),
         };
-        Failure::new(cause, effect, [command, " was answered with ", quoted, meaning].concat())
+        Failure::new(cause, effect, joined(&[command, " was answered with ", quoted, meaning]))
     }
 
     fn code(&self) -> &[u8] {
@@ -222,7 +239,7 @@ mod tests {
     fn arguments_are_bulk_strings_whatever_they_hold() {
         let mut client = Client::new(Script(Cursor::new(b"+OK\r\n".to_vec()), Vec::new()));
         client.call(&[b"AUTH", b"a b", b"\r\nFLUSHALL\r\n"]).unwrap().ok("AUTH").unwrap();
-        assert_eq!(client.0.get_ref().1, b"*3\r\n$4\r\nAUTH\r\n$3\r\na b\r\n$12\r\n\r\nFLUSHALL\r\n\r\n");
+        assert_eq!(client.stream.1, b"*3\r\n$4\r\nAUTH\r\n$3\r\na b\r\n$12\r\n\r\nFLUSHALL\r\n\r\n");
     }
 
     #[test]
@@ -248,8 +265,22 @@ mod tests {
         ] {
             assert_eq!(answer(bytes).unwrap_err(), unreadable());
         }
-        assert_eq!(answer("").unwrap_err().cause(), Cause::Unreachable);
-        assert_eq!(answer("$3\r\na").unwrap_err().effect(), Effect::Unknown);
+    }
+
+    #[test]
+    fn a_server_that_hangs_up_is_unreachable_wherever_its_answer_ends() {
+        let whole = "*2\r\n$3\r\nabc\r\n:1\r\n";
+        for end in 0..whole.len() {
+            let failure = answer(&whole[..end]).unwrap_err();
+            assert_eq!((failure.cause(), failure.effect()), (Cause::Unreachable, Effect::Unknown), "{end}");
+        }
+        assert_eq!(answer(whole), Ok(Reply::Other));
+    }
+
+    #[test]
+    fn a_text_may_come_in_several_pieces() {
+        let text = "a\r\n".repeat(1000);
+        assert_eq!(answer(format!("${}\r\n{text}\r\n", text.len())), Ok(Reply::Text(text.into_bytes())));
     }
 
     #[test]

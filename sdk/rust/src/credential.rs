@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::text::joined;
 use crate::{Failure, host};
 
 /// Which version of the secret a [`Credential`] is.
@@ -65,9 +66,9 @@ impl Credential {
         match self.field(name) {
             Some(value) if !value.0.is_empty() => Ok(value),
             Some(_) => {
-                Err(Failure::malformed_secret(["the field `", name, "` of the ", self.role.name(), " version is empty"].concat()))
+                Err(Failure::malformed_secret(joined(&["the field `", name, "` of the ", self.role.name(), " version is empty"])))
             }
-            None => Err(Failure::malformed_secret(["the ", self.role.name(), " version has no field `", name, "`"].concat())),
+            None => Err(Failure::malformed_secret(joined(&["the ", self.role.name(), " version has no field `", name, "`"]))),
         }
     }
 
@@ -77,7 +78,7 @@ impl Credential {
     ///
     /// `malformed-secret` if the version is binary.
     pub fn text(&self) -> Result<Secret, Failure> {
-        let binary = || Failure::malformed_secret(["the ", self.role.name(), " version is binary, not text"].concat());
+        let binary = || Failure::malformed_secret(joined(&["the ", self.role.name(), " version is binary, not text"]));
         host::text(self.role).map(Secret).ok_or_else(binary)
     }
 

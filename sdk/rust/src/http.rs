@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::text::{decimal, joined};
 use crate::{Failure, Secret, host};
 
 /// A GET request. Endpoint by name, path with query, percent-encoded (see [`segment`]).
@@ -39,8 +40,8 @@ pub fn segment(text: &str) -> String {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
-            for digit in [byte >> 4, byte & 15] {
-                encoded.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+            for digit in [byte >> 4, byte] {
+                encoded.push(char::from(b"0123456789ABCDEF"[usize::from(digit & 15)]));
             }
         }
     }
@@ -79,15 +80,15 @@ impl Request {
     #[must_use]
     pub fn basic_auth(self, user: &Secret, password: &Secret) -> Self {
         // Exposed: the scheme sends both in every request.
-        let pair = [user.expose(), ":", password.expose()].concat();
-        self.header("authorization", ["Basic ", &base64(pair.as_bytes())].concat())
+        let pair = joined(&[user.expose(), ":", password.expose()]);
+        self.header("authorization", joined(&["Basic ", &base64(pair.as_bytes())]))
     }
 
     /// Adds `Authorization: Bearer …`.
     #[must_use]
     pub fn bearer_auth(self, token: &Secret) -> Self {
         // Exposed: the scheme sends the token in every request.
-        self.header("authorization", ["Bearer ", token.expose()].concat())
+        self.header("authorization", joined(&["Bearer ", token.expose()]))
     }
 
     /// Sets the body to this JSON text, with its `Content-Type`.
@@ -217,11 +218,8 @@ impl Response {
 
     fn failure(&self, of: fn(String) -> Failure, more: &str) -> Failure {
         let (method, endpoint) = self.asked.as_ref().map_or(("a request", ""), |(method, endpoint)| (*method, endpoint.as_str()));
-        let mut status = String::with_capacity(3);
-        for place in [100, 10, 1] {
-            status.push(char::from(b'0' + (self.status / place % 10) as u8));
-        }
-        of(["the endpoint `", endpoint, "` answered ", method, " with ", &status, more].concat())
+        let status = decimal(self.status.into());
+        of(joined(&["the endpoint `", endpoint, "` answered ", method, " with ", &status, more]))
     }
 }
 

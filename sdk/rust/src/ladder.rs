@@ -1,5 +1,6 @@
 //! The order in which credentials are tried, for every [`Service`].
 
+use crate::text::joined;
 use crate::{Cause, Credential, Effect, Failure, Outcome, Service, Versions, host};
 
 pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure> {
@@ -31,7 +32,7 @@ pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure>
     // What was refused just now may have been replaced just now, by another run of this step.
     match login::<S>(&versions.pending) {
         Ok(session) => settle::<S>(session, versions).map(|()| Outcome::Unchanged),
-        Err(_) => Err(Failure::unauthorized(["no stored credential can make the change: ", &refusals].concat())),
+        Err(_) => Err(Failure::unauthorized(joined(&["no stored credential can make the change: ", &refusals]))),
     }
 }
 
@@ -49,9 +50,10 @@ fn look_again<S: Service>(changed: Result<(), Failure>, versions: &Versions) -> 
     match (login::<S>(&versions.pending), changed) {
         (Ok(session), _) => settle::<S>(session, versions).map(|()| Outcome::Changed).map_err(Failure::changed),
         (Err(_), Err(failure)) => Err(failure),
-        (Err(refused), Ok(())) if refused.cause() == Cause::Unauthorized => Err(Failure::not_yet_effective(
-            ["the service took the change but does not accept the new credential yet: ", refused.message()].concat(),
-        )),
+        (Err(refused), Ok(())) if refused.cause() == Cause::Unauthorized => Err(Failure::not_yet_effective(joined(&[
+            "the service took the change but does not accept the new credential yet: ",
+            refused.message(),
+        ]))),
         (Err(failure), Ok(())) => Err(failure.changed()),
     }
 }

@@ -17,12 +17,15 @@
 //! | say what went wrong | [`Failure`], [`Cause`], [`Effect`] |
 //! | talk to the service | [`http`], [`json`], [`connection`] |
 //! | tell the operator something | [`log`] |
+//! | put a message together | [`text`] |
 //! | get randomness | [`random`] |
 //! | test all of it natively, without WebAssembly | [`testing`] |
 //!
 //! A plugin sees no addresses, certificates, files or environment: it opens the endpoints of its manifest by name, and the host
 //! decides, dials and encrypts. Rust plugins import only the interfaces that they call.
 
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod allocator;
 mod credential;
 mod export;
 mod failure;
@@ -39,6 +42,7 @@ pub mod log;
 pub mod random;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod text;
 
 pub use credential::{Credential, Role, Secret, SecretBytes, Versions, setting};
 #[doc(hidden)]

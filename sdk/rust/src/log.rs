@@ -7,6 +7,7 @@ use std::panic::{PanicHookInfo, set_hook};
 
 pub use crate::bindings::windlass::rotation::log::Level;
 use crate::host;
+use crate::text::{decimal, joined};
 
 /// For the plugin's author; off unless the operator asks for it.
 pub fn debug(line: &str) {
@@ -37,6 +38,7 @@ pub(crate) fn panics_reported() {
 fn report(panic: &PanicHookInfo<'_>) -> String {
     let payload = panic.payload();
     let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    let place = panic.location().map(|at| [at.file(), ":", &at.line().to_string(), ":", &at.column().to_string()].concat());
-    ["panicked at ", place.as_deref().unwrap_or("an unknown place"), ": ", message.unwrap_or("no message")].concat()
+    let (file, line, column) = panic.location().map_or(("an unknown place", 0, 0), |at| (at.file(), at.line(), at.column()));
+    let (line, column) = (decimal(line as usize), decimal(column as usize));
+    joined(&["panicked at ", file, ":", &line, ":", &column, ": ", message.unwrap_or("no message")])
 }
