@@ -40,6 +40,15 @@ pub enum ConformanceError {
     /// The plugin does not load, or the case's secret is not one for it.
     #[error(transparent)]
     Subject(#[from] SubjectError),
+    /// The case's commands contradict each other.
+    #[error(
+        "without the plugin, the case's `login` does not accept the password that `{command}` set and refuse another one. `login` has to \
+         end with exit code 0 if the service accepts the password, with 1 if it refuses it, and with another one if it cannot tell"
+    )]
+    Disagree {
+        /// What came before.
+        command: &'static str,
+    },
     /// No password can be made.
     #[error("the manifest's [password] makes no password: {0}")]
     Password(PasswordError),
@@ -97,19 +106,8 @@ pub async fn run(
     let subject = Subject::load(component, path, service.ca_files()?, case.settings.clone()).await?;
     let mut bench = Bench { subject, service, case };
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let running = async {
-        let mut reports = Vec::new();
-        for check in checks {
-            let begun = Instant::now();
-            let verdict = check.run(&mut bench).await?;
-            let report = CheckReport { check: check.name, proves: check.proves, verdict, took: begun.elapsed() };
-            each(&report);
-            reports.push(report);
-        }
-        Ok(reports)
-    };
     let reports = tokio::select! {
-        reports = running => reports,
+        reports = run_all(&mut bench, checks, &mut each) => reports,
         _ = interrupt.recv() => Err(ConformanceError::Interrupted),
         _ = terminate.recv() => Err(ConformanceError::Interrupted),
     };
@@ -125,4 +123,36 @@ pub async fn run(
         most_memory_bytes: seen.most_memory,
     };
     Ok((reports, used))
+}
+
+async fn run_all(
+    bench: &mut Bench,
+    checks: &[Check],
+    each: &mut impl FnMut(&CheckReport),
+) -> Result<Vec<CheckReport>, ConformanceError> {
+    commands_agree(bench).await?;
+    let mut reports = Vec::new();
+    for check in checks {
+        let begun = Instant::now();
+        let verdict = check.run(bench).await?;
+        let report = CheckReport { check: check.name, proves: check.proves, verdict, took: begun.elapsed() };
+        each(&report);
+        reports.push(report);
+    }
+    Ok(reports)
+}
+
+/// The case's commands without the plugin: a `login` that accepts or refuses everything would prove wrong plugins right, and right ones
+/// wrong.
+async fn commands_agree(bench: &mut Bench) -> Result<(), ConformanceError> {
+    let scene = bench.scene().await?;
+    let (account, service) = (&scene.account, &bench.service);
+    if !service.accepts(account, &scene.current).await? || service.accepts(account, &scene.pending).await? {
+        return Err(ConformanceError::Disagree { command: "create" });
+    }
+    service.change(account, &scene.pending).await?;
+    if !service.accepts(account, &scene.pending).await? || service.accepts(account, &scene.current).await? {
+        return Err(ConformanceError::Disagree { command: "change" });
+    }
+    Ok(())
 }

@@ -221,7 +221,7 @@ impl HostConnection for CallState {
         let begun = Instant::now();
         let opened = Connection::open(&mut self.network, &endpoint).await.map_err(failures::Failure::from);
         let done = |_: &Connection| "open".to_owned();
-        self.network.network().ended(begun, "connection.open", || endpoint, &opened, done).await;
+        self.network.network().ended(begun, "connection.open", || endpoint, &opened, done).await?;
         self.table.push(opened?).map_err(|_| failures::Failure {
             cause: Cause::Denied.into(),
             effect: Effect::Unchanged.into(),
@@ -234,8 +234,11 @@ impl HostConnection for CallState {
         let connection = self.table.get_mut(&connection).map_err(unknown_handle)?;
         let read = connection.read(max).await.map_err(failures::Failure::from);
         let with = || connection.endpoint.name.clone();
-        connection.network.ended(begun, "connection.read", with, &read, |bytes| in_bytes(bytes.len())).await;
-        read
+        let heard = connection.network.ended(begun, "connection.read", with, &read, |bytes| in_bytes(bytes.len())).await;
+        if heard.is_err() {
+            connection.open = None;
+        }
+        heard.and(read)
     }
 
     async fn write(&mut self, connection: Resource<Connection>, data: Vec<u8>) -> Result<(), failures::Failure> {
@@ -243,7 +246,7 @@ impl HostConnection for CallState {
         let connection = self.table.get_mut(&connection).map_err(unknown_handle)?;
         let written = connection.write(&data).await.map_err(failures::Failure::from);
         let with = || format!("{}, {}", connection.endpoint.name, in_bytes(data.len()));
-        connection.network.ended(begun, "connection.write", with, &written, |()| "written".to_owned()).await;
+        connection.network.ended(begun, "connection.write", with, &written, |()| "written".to_owned()).await?;
         written
     }
 
@@ -252,7 +255,7 @@ impl HostConnection for CallState {
         let connection = self.table.get_mut(&connection).map_err(unknown_handle)?;
         let started = connection.start_tls().await.map_err(failures::Failure::from);
         let with = || connection.endpoint.name.clone();
-        connection.network.ended(begun, "connection.start-tls", with, &started, |()| "encrypted".to_owned()).await;
+        connection.network.ended(begun, "connection.start-tls", with, &started, |()| "encrypted".to_owned()).await?;
         started
     }
 

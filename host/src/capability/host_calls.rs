@@ -13,6 +13,8 @@ pub struct HostCalls {
     seen: Mutex<Vec<HostCall>>,
     /// After how many calls of host functions nothing goes on.
     cut_after: Option<usize>,
+    /// Which answer of a service does not reach the plugin, counted from one.
+    lost_answer: Option<usize>,
     cut: Notify,
     memory: Mutex<usize>,
 }
@@ -32,6 +34,13 @@ pub struct HostCall {
     pub took: Duration,
 }
 
+impl HostCall {
+    /// Whether it brought the plugin something that the service said.
+    pub fn is_answer(&self) -> bool {
+        matches!(self.function, "connection.read" | "http.send")
+    }
+}
+
 impl fmt::Display for HostCall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:<20} {} -> {} ({:.1} ms)", self.function, self.with, self.outcome, self.took.as_secs_f64() * 1e3)
@@ -42,6 +51,12 @@ impl HostCalls {
     /// Sees calls and lets this many of them come to their end. What the last one did is done; the plugin never hears of it.
     pub fn cut_after(calls: usize) -> Self {
         Self { cut_after: Some(calls), ..Self::default() }
+    }
+
+    /// Sees calls and loses this answer of a service, counted from one: the service has done what it was asked, and to the plugin the
+    /// connection breaks.
+    pub fn losing_answer(answer: usize) -> Self {
+        Self { lost_answer: Some(answer), ..Self::default() }
     }
 
     /// Ends when the plugin has made the last call that it may. Whoever drops the plugin's call then has killed it at that point.
@@ -63,16 +78,20 @@ impl HostCalls {
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
     }
 
-    /// A call that began at `begun` has ended. Does not return if it is the last one.
-    pub(crate) async fn ended(&self, begun: Instant, function: &'static str, with: String, outcome: String, denied: bool) {
-        let count = {
+    /// A call that began at `begun` has ended. Does not return if it is the last one. Whether the plugin must not hear what came of it.
+    pub(crate) async fn ended(&self, begun: Instant, function: &'static str, with: String, outcome: String, denied: bool) -> bool {
+        let (count, lost) = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.push(HostCall { function, with, outcome, denied, took: begun.elapsed() });
-            seen.len()
+            let call = HostCall { function, with, outcome, denied, took: begun.elapsed() };
+            let is_answer = call.is_answer();
+            seen.push(call);
+            let answers = seen.iter().filter(|call| call.is_answer()).count();
+            (seen.len(), is_answer && self.lost_answer == Some(answers))
         };
         if self.cut_after == Some(count) {
             self.cut.notify_one();
             std::future::pending::<()>().await;
         }
+        lost
     }
 }

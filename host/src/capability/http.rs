@@ -101,7 +101,7 @@ impl Host for CallState {
         let said = format!("{} {} {}", request.endpoint, request.method, request.path);
         let answer = send(&mut self.network, request).await.map_err(failures::Failure::from);
         let outcome = |answer: &Response| format!("{}, {} bytes", answer.status, answer.body.len());
-        self.network.network().ended(begun, "http.send", || self.log.redacted(&said), &answer, outcome).await;
+        self.network.network().ended(begun, "http.send", || self.log.redacted(&said), &answer, outcome).await?;
         answer
     }
 }

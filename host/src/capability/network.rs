@@ -25,7 +25,7 @@ use crate::capability::host_calls::HostCalls;
 use crate::capability::refused_logins::RefusedLogins;
 use crate::capability::tls::{TlsError, Trust};
 use crate::config::{ClientCertificateFiles, Config, Limits, SecretRule};
-use crate::failure::Cause;
+use crate::failure::{Cause, Effect};
 use crate::plugin::bindings::windlass::rotation::failures;
 use crate::time_account::{On, spend};
 
@@ -155,6 +155,10 @@ impl Network {
     }
 
     /// A host function that began at `begun` has ended. `with` and `outcome` say what it was about, and are asked only if somebody looks.
+    ///
+    /// # Errors
+    ///
+    /// What the plugin is told instead if whoever looks loses the answer.
     pub(crate) async fn ended<T>(
         &self,
         begun: Instant,
@@ -162,14 +166,21 @@ impl Network {
         with: impl FnOnce() -> String,
         result: &Result<T, failures::Failure>,
         outcome: impl FnOnce(&T) -> String,
-    ) {
-        let Some(host_calls) = &self.host_calls else { return };
+    ) -> Result<(), failures::Failure> {
+        let Some(host_calls) = &self.host_calls else { return Ok(()) };
         let denied = matches!(result, Err(failure) if Cause::from(failure.cause) == Cause::Denied);
         let outcome = match result {
             Ok(done) => outcome(done),
             Err(failure) => format!("{}: {}", Cause::from(failure.cause), failure.message),
         };
-        host_calls.ended(begun, function, with(), outcome, denied).await;
+        if host_calls.ended(begun, function, with(), outcome, denied).await {
+            return Err(failures::Failure {
+                cause: Cause::Unreachable.into(),
+                effect: Effect::Unknown.into(),
+                message: "the connection broke before the answer was there".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// How much memory a guest had at its end, in bytes.

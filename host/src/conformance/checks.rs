@@ -43,7 +43,7 @@ macro_rules! check {
 }
 
 /// All checks, in the order in which they run: what everything else stands on comes first, and what is seen in all calls last.
-pub const CHECKS: [Check; 18] = [
+pub const CHECKS: [Check; 19] = [
     check!("set-then-test", "set makes the service accept the new value, and test says so", order::set_then_test),
     check!("set-twice", "a second set finds the work done", order::set_twice),
     check!("test-before-set", "test fails as `unauthorized` before set", order::test_before_set),
@@ -58,6 +58,7 @@ pub const CHECKS: [Check; 18] = [
     check!("rejected-value", "a value that the service refuses is `rejected` and `unchanged`", failures::rejected),
     check!("missing-field", "a missing field is `malformed-secret`, and named", failures::missing_field),
     check!("interrupted", "killed after any call of the host, a retry converges", interruption::interrupted),
+    check!("lost-answer", "an answer that is lost leaves an honest effect, and a retry converges", interruption::lost_answer),
     check!("hostile-passwords", "characters that are syntax somewhere work in passwords", characters::passwords),
     check!("hostile-user-names", "characters that are syntax somewhere work in user names", characters::user_names),
     check!("granted-endpoints", "only what the manifest declares is asked for", words::granted_endpoints),

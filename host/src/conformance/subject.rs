@@ -10,6 +10,7 @@ use tracing::instrument::WithSubscriber;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::lines::Lines;
+use crate::candidate::{self, Generated};
 use crate::capability::host_calls::{HostCall, HostCalls};
 use crate::capability::network::{Network, NetworkError};
 use crate::capability::refused_logins::RefusedLogins;
@@ -26,7 +27,11 @@ use crate::plugin::component_file::ComponentFile;
 use crate::plugin::load::{LoadError, Plugin, Plugins};
 use crate::plugin::source::PluginSource;
 use crate::redact::MARK;
+use crate::secret::{SecretText, SecretValue};
 use crate::tags::Tags;
+
+/// The shortest excerpt of a password that is looked for in what a plugin says, in characters.
+const EXCERPT: usize = 8;
 
 /// A plugin, ready to be called with any values.
 pub struct Subject {
@@ -71,6 +76,8 @@ pub struct Ran<T> {
     pub result: Option<Result<T, CallError>>,
     /// The host functions that it called.
     pub host_calls: Vec<HostCall>,
+    /// The refused logins that the host knows of.
+    pub refused_logins: u32,
 }
 
 /// Why a plugin cannot be called.
@@ -163,6 +170,19 @@ impl Subject {
         self.call(handed, handed, Place::AsItIs, host_calls, async |plugin, call| plugin.set_secret(call).await).await
     }
 
+    /// `set-secret`, to which this answer of the service, counted from one, does not come through: the connection breaks instead. Nothing
+    /// if there are fewer answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::set`].
+    pub async fn set_losing_answer(&self, handed: &Handed, answer: usize) -> Result<Option<Ran<Outcome>>, SubjectError> {
+        let host_calls = Arc::new(HostCalls::losing_answer(answer));
+        let ran = self.call(handed, handed, Place::AsItIs, host_calls, async |plugin, call| plugin.set_secret(call).await).await?;
+        let answers = ran.host_calls.iter().filter(|call| call.is_answer()).count();
+        Ok((answers >= answer).then_some(ran))
+    }
+
     /// `set-secret` with a pending value that the host would have refused before it came to a call; `whole` is the same with everything
     /// in it, and says where the service is.
     ///
@@ -177,6 +197,21 @@ impl Subject {
     /// What was seen so far.
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The generated part of these versions.
+    fn passwords(&self, handed: &Handed) -> Vec<String> {
+        let shape = &self.manifest().secret;
+        let versions = [Some(&handed.pending), handed.current.as_ref(), handed.previous.as_ref()];
+        let generated = |value: &SecretValue| -> Vec<SecretText> {
+            match Generated::of(value, &shape.generated) {
+                Ok(Generated::Fields(fields)) => fields.iter().filter_map(|field| candidate::field(shape, value, field)).collect(),
+                Ok(Generated::Whole) => value.as_text().cloned().into_iter().collect(),
+                Ok(Generated::Nothing) | Err(_) => Vec::new(),
+            }
+        };
+        // To be looked for in what the plugin says.
+        versions.into_iter().flatten().flat_map(generated).map(|password| password.expose().to_owned()).collect()
     }
 
     async fn repeated<T>(
@@ -210,7 +245,7 @@ impl Subject {
         let network = Arc::new(Network::new(&self.config)?.seen_by(Arc::clone(&host_calls)));
         let refused = RefusedLogins::at_most(self.config.limits(None).refused_logins());
         let deadline = Instant::now() + Self::CALL;
-        let call = self.choice().call(self.manifest(), whole.clone(), &network, refused, deadline).map_err(Box::new)?;
+        let call = self.choice().call(self.manifest(), whole.clone(), &network, refused.clone(), deadline).map_err(Box::new)?;
         let mut call = Call { handed: handed.clone(), ..call };
         if let Place::Port(port) = place {
             call.endpoints.values_mut().for_each(|endpoint| endpoint.port = port);
@@ -224,15 +259,17 @@ impl Subject {
             result = running => Some(result),
             () = host_calls.cut() => None,
         };
-        let ran = Ran { result, host_calls: host_calls.take() };
-        self.remember(&ran, lines.take(), begun.elapsed(), host_calls.memory());
+        let ran = Ran { result, host_calls: host_calls.take(), refused_logins: refused.count() };
+        self.remember(&ran, handed, lines.take(), begun.elapsed(), host_calls.memory());
         Ok(ran)
     }
 
-    fn remember<T>(&self, ran: &Ran<T>, mut said: Vec<String>, took: Duration, memory: usize) {
+    fn remember<T>(&self, ran: &Ran<T>, handed: &Handed, mut said: Vec<String>, took: Duration, memory: usize) {
         if let Some(Err(error)) = &ran.result {
             said.push(error.to_string());
         }
+        let passwords = self.passwords(handed);
+        said.iter_mut().for_each(|line| hide_excerpts(line, &passwords));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.calls += 1;
         seen.most_host_calls = seen.most_host_calls.max(ran.host_calls.len());
@@ -240,6 +277,22 @@ impl Subject {
         seen.most_memory = seen.most_memory.max(memory);
         seen.values_in_words.extend(said.into_iter().filter(|line| line.contains(MARK)));
         seen.denied.extend(ran.host_calls.iter().filter(|call| call.denied).map(|call| call.with.clone()));
+    }
+}
+
+/// Replaces what a plugin said of these values that is too short for the host to know it for sure.
+///
+/// An excerpt of plain words can stand in any message; a generated value hardly has one.
+fn hide_excerpts(line: &mut String, passwords: &[String]) {
+    for password in passwords {
+        let ends: Vec<usize> = password.char_indices().map(|(at, _)| at).chain([password.len()]).collect();
+        for window in ends.windows(EXCERPT + 1) {
+            let excerpt = &password[window[0]..window[EXCERPT]];
+            let words = excerpt.chars().all(|of| of.is_lowercase() || of == ' ');
+            if !words && line.contains(excerpt) {
+                *line = line.replace(excerpt, MARK);
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ const PASSWORDS: [&str; 13] = [
     "per%cent%41%-1A%%s",
     "co:lon:1A:",
     "at@sign@1A@",
-    "with a space 1A ",
+    " with a space 1A ",
     "{json}[1]&a=b;c#d?1A",
     "$HOME`id`$(id)|1A",
     "<xml/>&amp;,dn=1A+#",
@@ -25,8 +25,19 @@ const PASSWORDS: [&str; 13] = [
 ];
 
 /// What stands in user names.
-const NAMES: [&str; 10] =
-    ["it's", "dou\"ble", "back\\slash", "per%41cent", "co:lon", "at@sign", "a space", "semi;--", "um-läut-漢", "dn=a,b+c"];
+const NAMES: [&str; 11] = [
+    "it's",
+    "MixedCase",
+    "dou\"ble",
+    "back\\slash",
+    "per%41cent",
+    "co:lon",
+    "at@sign",
+    "a space",
+    "semi;--",
+    "um-läut-漢",
+    "dn=a,b+c",
+];
 
 /// The length of the long ones.
 const LONG: usize = 128;

@@ -38,7 +38,8 @@ pub(super) async fn previous(bench: &mut Bench) -> Result<Verdict, ConformanceEr
 }
 
 pub(super) async fn other(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
-    let (scene, mut flaws) = (bench.scene().await?, Flaws::default());
+    const ONLY_THIS: &str = "change the account of AWSPENDING and no other, whoever is logged in: name it in the change";
+    let (scene, bystander, mut flaws) = (bench.scene().await?, bench.scene().await?, Flaws::default());
     let other = bench.password()?;
     bench.service.change(&scene.account, &other).await?;
     let handed = bench.handed(&scene)?;
@@ -52,6 +53,12 @@ pub(super) async fn other(bench: &mut Bench) -> Result<Verdict, ConformanceError
         );
         if changed {
             still_accepted(bench, &scene, &mut flaws).await?;
+        }
+        let untouched = bench.service.accepts(&bystander.account, &bystander.current).await?;
+        flaws.expect(untouched, || "set-secret changed the password of another account too".to_owned(), ONLY_THIS);
+        // The case could do this before, so it is the plugin that has taken the means from it.
+        if let Err(error) = bench.service.change(&scene.account, &other).await {
+            flaws.expect(false, || format!("after set-secret nobody can change the password any more: {error}"), ONLY_THIS);
         }
         return Ok(flaws.verdict("the admin credential mends it"));
     }

@@ -25,6 +25,15 @@ pub(super) async fn wrong_credential(bench: &mut Bench) -> Result<Verdict, Confo
     let cause = set.failure().map(|(cause, _)| cause);
     flaws.expect(cause == Some(Cause::Unauthorized), || format!("set-secret ended with {}", set.in_words()), WRONG);
     unchanged(bench, &scene, &set, &mut flaws).await?;
+    if cause == Some(Cause::Unauthorized) {
+        // AWSPENDING, AWSCURRENT and AWSPREVIOUS were all refused.
+        flaws.expect(
+            set.refused_logins >= 3,
+            || format!("the service refused three versions of the secret, and the host was told of {} refused logins", set.refused_logins),
+            "tell the host of each login that the service refuses (`secret.refused`), so that it can stop before an account is locked; \
+             `Service` of the Rust SDK does",
+        );
+    }
     Ok(flaws.verdict(""))
 }
 
@@ -50,6 +59,14 @@ async fn nobody_there(bench: &mut Bench, port: u16) -> Result<Verdict, Conforman
     flaws.expect(cause == Some(Cause::Unreachable), || format!("set-secret ended with {}", set.in_words()), UNREACHABLE);
     let cause = test.failure().map(|(cause, _)| cause);
     flaws.expect(cause == Some(Cause::Unreachable), || format!("test-secret ended with {}", test.in_words()), UNREACHABLE);
+    for (step, failure, words) in [("set-secret", set.failure(), set.in_words()), ("test-secret", test.failure(), test.in_words())]
+    {
+        flaws.expect(
+            failure.is_none_or(|(_, effect)| effect != Effect::Changed),
+            || format!("nothing was changed, and {step} ended with {words}"),
+            "say `changed` only if it was",
+        );
+    }
     Ok(flaws.verdict(""))
 }
 
@@ -77,6 +94,8 @@ pub(super) async fn rejected(bench: &mut Bench) -> Result<Verdict, ConformanceEr
 }
 
 pub(super) async fn missing_field(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    const MISSING: &str =
+        "report a missing field as `malformed-secret` and name it; the Rust SDK's `credential.required` does both";
     let (scene, mut flaws) = (bench.scene().await?, Flaws::default());
     let whole = bench.handed(&scene)?;
     let (mut named, mut unread) = (Vec::new(), Vec::new());
@@ -93,7 +112,13 @@ pub(super) async fn missing_field(bench: &mut Bench) -> Result<Verdict, Conforma
         let set = bench.subject.set_incomplete(&handed, &whole).await?;
         match &set.result {
             Some(Ok(_)) => {
-                // The plugin does not read it: it is a part of the address, which the host reads.
+                // The plugin does not read it: it is a part of the address, which the host reads. Then the work is done nevertheless.
+                let accepted = bench.service.accepts(&scene.account, &scene.pending).await?;
+                flaws.expect(
+                    accepted,
+                    || format!("without the field `{field}` set-secret succeeded, and the service does not accept the new value"),
+                    MISSING,
+                );
                 unread.push(field);
                 bench.service.change(&scene.account, &scene.current).await?;
             }
@@ -103,7 +128,7 @@ pub(super) async fn missing_field(bench: &mut Bench) -> Result<Verdict, Conforma
                 flaws.expect(
                     malformed && names_it,
                     || format!("without the field `{field}` set-secret ended with {}", set.in_words()),
-                    "report a missing field as `malformed-secret` and name it; the Rust SDK's `credential.required` does both",
+                    MISSING,
                 );
                 unchanged(bench, &scene, &set, &mut flaws).await?;
                 named.push(field);

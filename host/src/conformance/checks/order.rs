@@ -4,7 +4,7 @@ use super::super::ConformanceError;
 use super::super::scene::Bench;
 use super::super::subject::Place;
 use super::super::verdict::{Flaws, Verdict};
-use crate::failure::Cause;
+use crate::failure::{Cause, Effect};
 use crate::plugin::call::Outcome;
 
 const SET: &str = "set-secret succeeds only when the service accepts AWSPENDING: log in with it before returning";
@@ -57,7 +57,13 @@ pub(super) async fn test_before_set(bench: &mut Bench) -> Result<Verdict, Confor
     let handed = bench.handed(&scene)?;
     let test = bench.subject.test(&handed, Place::AsItIs).await?;
     let unauthorized = test.failure().is_some_and(|(cause, _)| cause == Cause::Unauthorized);
-    flaws.expect(unauthorized, || format!("before set-secret test-secret ended with {}", test.in_words()), EARLY);
+    if flaws.expect(unauthorized, || format!("before set-secret test-secret ended with {}", test.in_words()), EARLY) {
+        flaws.expect(
+            test.failure().is_none_or(|(_, effect)| effect == Effect::Unchanged),
+            || format!("test-secret changes nothing, and ended with {}", test.in_words()),
+            "report every failure of test-secret with the effect `unchanged`",
+        );
+    }
     Ok(flaws.verdict(""))
 }
 
@@ -85,6 +91,8 @@ pub(super) async fn overlap(bench: &mut Bench) -> Result<Verdict, ConformanceErr
     if !matches!(set.result, Some(Ok(_))) {
         return Ok(Verdict::NotShown { why: format!("set-secret ended with {}", set.in_words()) });
     }
+    // As in a rotation, where test-secret follows at once: it must not be what ends the old value's life.
+    bench.subject.test(&handed, Place::AsItIs).await?;
     let old = bench.service.accepts(&scene.account, &scene.current).await?;
     if !bench.subject.manifest().overlap {
         flaws.expect(
@@ -97,7 +105,7 @@ pub(super) async fn overlap(bench: &mut Bench) -> Result<Verdict, ConformanceErr
     flaws.expect(
         old,
         || "the manifest says `overlap = true`, and the service does not accept the old value any more".to_owned(),
-        "keep AWSCURRENT valid in set-secret, or say `overlap = false`",
+        "keep AWSCURRENT valid in set-secret and test-secret, or say `overlap = false`",
     );
     // The next rotation: what was current is previous now, and has to go.
     let retired = scene.current.clone();

@@ -194,7 +194,9 @@ impl Session {
             Answer::Refused => return Err(Failure::rejected("the service refuses the new password")),
         }
         match self.ask("COMMIT", &[&account, &quoted(owner)])? {
-            Answer::Ok if mutant("changes-the-admin") => self.ask("KEEP", &[&account, &new]).map(drop),
+            Answer::Ok if mutant("changes-the-admin") || mutant("changes-everybody") => {
+                self.ask("KEEP", &[&account, &new]).map(drop)
+            }
             Answer::Ok => Ok(()),
             Answer::No | Answer::Busy | Answer::Refused => Err(Failure::conflict("another run took what was staged")),
         }
