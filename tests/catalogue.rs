@@ -46,7 +46,9 @@ fn no_plugin_of_the_catalogue_is_left_out() {
 /// The cases of each plugin, in the order of their names.
 fn cases() -> BTreeMap<String, Vec<PathBuf>> {
     let mut cases = BTreeMap::new();
-    for folder in std::fs::read_dir(plugins()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("plugin.toml").is_file()) {
+    for folder in
+        std::fs::read_dir(plugins()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("plugin.toml").is_file())
+    {
         let files = std::fs::read_dir(folder.join("conformance")).unwrap().map(|entry| entry.unwrap().path());
         let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
         files.sort();
@@ -59,7 +61,9 @@ fn cases() -> BTreeMap<String, Vec<PathBuf>> {
 #[ignore = "takes many minutes: tests/run --conformance"]
 #[expect(clippy::print_stdout, reason = "the table is for people")]
 fn table() {
-    println!("| plugin | case | checks passed | not shown | calls of the host, at most | longest call | memory |\n|---|---|---|---|---|---|---|");
+    println!(
+        "| plugin | case | checks passed | not shown | calls of the host, at most | longest call | memory |\n|---|---|---|---|---|---|---|"
+    );
     let mut failed = Vec::new();
     for (plugin, cases) in cases() {
         for case in cases {

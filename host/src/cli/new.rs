@@ -104,10 +104,11 @@ impl NewFile {
 
     fn write(&self, folder: &Path) -> Result<(), NewError> {
         let path = folder.join(&self.path);
-        let written = fs::create_dir_all(path.parent().unwrap_or(folder)).and_then(|()| fs::write(&path, &self.text)).and_then(|()| {
-            let mode = if self.executable { 0o755 } else { 0o644 };
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode))
-        });
+        let written =
+            fs::create_dir_all(path.parent().unwrap_or(folder)).and_then(|()| fs::write(&path, &self.text)).and_then(|()| {
+                let mode = if self.executable { 0o755 } else { 0o644 };
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode))
+            });
         written.map_err(|source| NewError::Unwritable { path, source })
     }
 }
@@ -184,7 +185,9 @@ mod tests {
         let files = files("acme-cloud", protocol);
         let text = |path: &str| files.iter().find(|file| file.path == path).unwrap().text.clone();
         assert_eq!(Manifest::parse(&text("plugin.toml")).unwrap().name.as_str(), "acme-cloud");
-        for path in ["Cargo.toml", "plugin.toml", "src/lib.rs", "README.md", "conformance/case.toml", ".github/workflows/plugin.yml"] {
+        for path in
+            ["Cargo.toml", "plugin.toml", "src/lib.rs", "README.md", "conformance/case.toml", ".github/workflows/plugin.yml"]
+        {
             for placeholder in ["NAME", "TYPE", "SOURCE", "PORT |", "TEST_COMMAND", "EXCLUDED", "VERSION", "DEPENDENCIES"] {
                 let left = text(path).replace("USERNAME", "").contains(placeholder);
                 assert!(!left, "{placeholder} in {path}");

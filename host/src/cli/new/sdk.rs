@@ -10,6 +10,7 @@ macro_rules! files {
 files![
     "sdk/rust/Cargo.toml",
     "sdk/rust/examples/minimal.rs",
+    "sdk/rust/src/allocator.rs",
     "sdk/rust/src/bindings.rs",
     "sdk/rust/src/connection.rs",
     "sdk/rust/src/credential.rs",
@@ -25,6 +26,7 @@ files![
     "sdk/rust/src/random.rs",
     "sdk/rust/src/rotation.rs",
     "sdk/rust/src/testing.rs",
+    "sdk/rust/src/text.rs",
     "wit/connection.wit",
     "wit/failures.wit",
     "wit/http.wit",
@@ -39,7 +41,7 @@ files![
 pub(super) fn dependencies() -> String {
     let workspace = include_str!("../../../../Cargo.toml");
     let (_, sdk) = FILES[0].1.split_once("[dependencies]\n").expect("the SDK has dependencies");
-    let names = sdk.lines().take_while(|line| !line.starts_with('[')).filter_map(|line| line.strip_suffix(".workspace = true"));
+    let names = sdk.lines().take_while(|line| !line.starts_with("[[")).filter_map(|line| line.strip_suffix(".workspace = true"));
     let line = |name: &str| {
         let begins = format!("{name} = ");
         let line = workspace.lines().find(|line| line.starts_with(&begins)).expect("the workspace says which version");
