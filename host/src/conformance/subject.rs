@@ -322,3 +322,21 @@ impl<T> Ran<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_password_is_noticed_and_plain_words_are_not() {
+        let passwords = ["Zx9!kQ2#mmPw7$La".to_owned(), " with a space 1A ".to_owned()];
+        let said = |line: &str| {
+            let mut line = line.to_owned();
+            hide_excerpts(&mut line, &passwords);
+            line
+        };
+        assert_eq!(said("it begins with Zx9!kQ2#"), format!("it begins with {MARK}"));
+        assert_eq!(said("a name with a space is refused"), "a name with a space is refused");
+        assert_eq!(said("it begins with Zx9!"), "it begins with Zx9!");
+    }
+}
