@@ -37,10 +37,12 @@ mod start;
 
 use report::Report;
 
+type Part = fn(&mut Report);
+
 #[test]
 #[ignore = "takes minutes and needs a build of the profile `lambda`: tests/run --bench"]
 fn benchmark() {
-    let parts: [(&str, fn(&mut Report)); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("sizes", sizes::measure),
         ("start", start::measure),
         ("rotation", rotation::measure),

@@ -101,7 +101,7 @@ pub async fn run(
     mut each: impl FnMut(&CheckReport),
 ) -> Result<(Vec<CheckReport>, Used), ConformanceError> {
     let case = Case::read(case_path)?;
-    let folder = case_path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = case_path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let service = Service::start(&case, folder).await?;
     let subject = Subject::load(component, path, service.ca_files()?, case.settings.clone()).await?;
     let mut bench = Bench { subject, service, case };

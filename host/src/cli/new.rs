@@ -198,10 +198,10 @@ mod tests {
     #[test]
     fn a_folder_that_is_there_stays_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("acme")).unwrap();
+        fs::create_dir(folder.path().join("acme")).unwrap();
         let args = Args { name: "acme".to_owned(), protocol: Protocol::Http, dir: folder.path().to_owned() };
         let error = run(&args, &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("is there already"), "{error}");
-        assert_eq!(std::fs::read_dir(folder.path().join("acme")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(folder.path().join("acme")).unwrap().count(), 0);
     }
 }

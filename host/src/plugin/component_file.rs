@@ -298,11 +298,10 @@ pub(crate) fn manifest_alone(wasm: &[u8]) -> Option<Manifest> {
             Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
                 at = unchecked_range.end;
             }
-            Payload::CustomSection(section) if section.name() == manifest::SECTION => {
-                if manifest.replace(manifest_of(section.data()).ok()?.0).is_some() {
-                    return None;
-                }
-            }
+            Payload::CustomSection(section) if section.name() == manifest::SECTION => match &manifest {
+                None => manifest = Some(manifest_of(section.data()).ok()?.0),
+                Some(_) => return None,
+            },
             Payload::End(_) => return manifest,
             _ => {}
         }

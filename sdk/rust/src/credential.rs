@@ -113,7 +113,7 @@ impl Versions {
     }
 }
 
-/// A value of the secret. It prints as `[redacted]`, has no `Display`, and leaves through [`Secret::expose`].
+/// A value of the secret. It prints as `[secret]`, has no `Display`, and leaves through [`Secret::expose`].
 ///
 /// It is not wiped when dropped: the memory of a component ends with the step.
 #[derive(Clone, PartialEq, Eq)]
@@ -133,11 +133,11 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str("[secret]")
     }
 }
 
-/// A whole secret as bytes. It prints as `[redacted]`, has no `Display`, and leaves through [`SecretBytes::expose`].
+/// A whole secret as bytes. It prints as `[secret]`, has no `Display`, and leaves through [`SecretBytes::expose`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretBytes(Vec<u8>);
 
@@ -150,7 +150,7 @@ impl SecretBytes {
 
 impl fmt::Debug for SecretBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
+        f.write_str("[secret]")
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     fn bytes_are_there_or_not_and_do_not_print() {
         let mut scene = Scene::new().plain_text(Role::Pending, "canary");
         let (there, absent) = scene.with(|versions| (versions.pending.bytes(), versions.current.bytes()));
-        assert_eq!(format!("{there:?} {absent:?}"), "Some([redacted]) None");
+        assert_eq!(format!("{there:?} {absent:?}"), "Some([secret]) None");
         assert_eq!(there.unwrap().expose(), b"canary");
     }
 }

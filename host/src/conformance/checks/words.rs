@@ -4,7 +4,7 @@ use super::super::ConformanceError;
 use super::super::scene::Bench;
 use super::super::verdict::{Flaws, Verdict};
 
-#[expect(clippy::unused_async, reason = "checks are asynchronous")]
+#[expect(clippy::needless_pass_by_ref_mut, reason = "checks are alike")]
 pub(super) async fn granted_endpoints(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
     let mut flaws = Flaws::default();
     if bench.subject.seen().calls == 0 {
@@ -20,7 +20,7 @@ pub(super) async fn granted_endpoints(bench: &mut Bench) -> Result<Verdict, Conf
     Ok(flaws.verdict(""))
 }
 
-#[expect(clippy::unused_async, reason = "checks are asynchronous")]
+#[expect(clippy::needless_pass_by_ref_mut, reason = "checks are alike")]
 pub(super) async fn no_values(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
     let mut flaws = Flaws::default();
     if bench.subject.seen().calls == 0 {
