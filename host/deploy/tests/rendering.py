@@ -12,7 +12,7 @@ import yaml
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "template.yaml"
 
-ACCOUNT = "111122223333"
+ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 
 PSEUDO_PARAMETERS = {
