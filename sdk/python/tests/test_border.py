@@ -227,9 +227,11 @@ class Http(unittest.TestCase):
 
     def test_an_argument_of_a_wrong_type_is_a_failure_before_anything_is_sent(self) -> None:
         for options in ({"body": 5}, {"headers": {"x": 5}}, {"headers": {"x": Secret("canary")}}, {"body": "\ud800"}, {"body": Secret("canary")}):
+            sent: list[Any] = []
+            scene = Scene(pending={}, http={"api": sent.append})
             with self.subTest(options=options), self.assertRaises(Internal) as caught:
-                self.ask(**options)
-            self.assertIs(caught.exception.effect, Effect.UNCHANGED)
+                scene.run(lambda: http.put("api", "/", **options))
+            self.assertEqual(sent, [])
         self.assertIn("call expose()", caught.exception.message)
 
     def test_a_bad_status_becomes_a_failure_that_does_not_quote_the_body(self) -> None:

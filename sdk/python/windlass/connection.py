@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import TYPE_CHECKING
 
 from . import host, streams
 from .failure import Denied, Internal, Unreachable
@@ -12,6 +13,9 @@ if sys.platform == "wasi":
     from wit_world.imports import connection as _bindings
 else:
     from .stage import connection as _bindings
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _MOST_AT_ONCE = 65_536
 _MOST_WITHOUT_A_SIZE = 1 << 20
@@ -51,7 +55,7 @@ class Connection(io.BufferedIOBase):
         # Whoever sits in between can send plain text in advance, which would then be taken for the service's encrypted answer.
         if self._waiting:
             self.close()
-            raise Unreachable("the service sent more than its answer before the stream was encrypted").unchanged()
+            raise Unreachable("the service sent more than its answer before the stream was encrypted")
         host.ask(self._open().start_tls)
 
     def readexactly(self, size: int) -> bytes:
@@ -67,7 +71,7 @@ class Connection(io.BufferedIOBase):
         `Unreachable` with effect unknown if the service closes the stream before that.
         """
         if not separator:
-            raise Internal("readuntil needs a separator").unchanged()
+            raise Internal("readuntil needs a separator")
         while separator not in self._waiting[:limit]:
             if len(self._waiting) >= limit:
                 raise Internal(f"the service sent more than {limit} bytes where a line should have ended")
@@ -99,7 +103,7 @@ class Connection(io.BufferedIOBase):
             self._fill()
         return self._waiting
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Buffer) -> int:
         """Sends all of `data` now."""
         data = host.binary(data, "what is written to a connection")
         # An empty write is nothing to send, and not worth a way to the host.
@@ -140,7 +144,7 @@ class Connection(io.BufferedIOBase):
 
 def _size(size: int) -> int:
     if type(size) is not int or size < 0:
-        raise Internal("the number of bytes to read has to be an int that is not negative").unchanged()
+        raise Internal("the number of bytes to read has to be an int that is not negative")
     return size
 
 

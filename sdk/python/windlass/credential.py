@@ -25,18 +25,19 @@ class _Hidden(Generic[Value]):
     def __repr__(self) -> str:
         return "[redacted]"
 
+    # None of them is `[redacted]`: f"AUTH {password}" would make that the password, and a login with it would succeed.
+
     def __str__(self) -> NoReturn:
-        # Not `[redacted]` here: f"AUTH {password}" would make that the password, and a login with it would succeed.
-        raise Internal("a secret was used as text: call expose() where the value must be seen, or print its repr()")
+        raise _used_as_text()
 
     def __format__(self, _: str) -> NoReturn:
-        str(self)
+        raise _used_as_text()
 
     def __bytes__(self) -> NoReturn:
-        str(self)
+        raise _used_as_text()
 
     def __reduce__(self) -> NoReturn:
-        str(self)
+        raise _used_as_text()
 
     def __bool__(self) -> bool:
         return bool(self.__value)
@@ -46,6 +47,10 @@ class _Hidden(Generic[Value]):
 
     def __hash__(self) -> int:
         return hash(self.__value)
+
+
+def _used_as_text() -> Internal:
+    return Internal("a secret was used as text: call expose() where the value must be seen, or print its repr()")
 
 
 class Secret(_Hidden[str]):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import redirect_stderr, redirect_stdout
-from functools import partial
-from typing import Any, Callable
+from typing import Callable, TypeVar
 
 from . import host, ladder, log, streams
 from .credential import Credential, Role, Versions
 from .failure import Failure, Internal, unexpected
 from .service import Outcome, Steps
+
+Result = TypeVar("Result")
 
 
 def export(plugin: type[Steps]) -> type:
@@ -23,10 +24,10 @@ def export(plugin: type[Steps]) -> type:
 
     class Rotator:
         def set_secret(self) -> host.rotator.Outcome:
-            return _step(partial(_set, plugin))
+            return _step(lambda: _set(plugin))
 
         def test_secret(self) -> host.rotator.Verdict:
-            return _step(partial(_test, plugin))
+            return _step(lambda: _test(plugin))
 
     return Rotator
 
@@ -42,11 +43,11 @@ def _set(plugin: type[Steps]) -> host.rotator.Outcome:
 def _test(plugin: type[Steps]) -> host.rotator.Verdict:
     result = ladder.call(plugin().test_secret, Credential(Role.PENDING))
     if result is not None:
-        raise Internal(f"test_secret returned a {type(result).__name__}: it returns nothing, and raises if the test fails").unchanged()
+        raise Internal(f"test_secret returned a {type(result).__name__}: it returns nothing, and raises if the test fails")
     return host.rotator.Verdict.ACCEPTED
 
 
-def _step(run: Callable[[], Any]) -> Any:
+def _step(run: Callable[[], Result]) -> Result:
     """Runs a step, out of which comes only what the contract knows: anything else is a trap, and its text goes nowhere."""
     printed = log.Printed()
     try:

@@ -30,7 +30,7 @@ def ask(function: Callable[..., Any], *arguments: Any) -> Any:
     raise BY_CAUSE[Cause[refused.cause.name]](refused.message, Effect[refused.effect.name])
 
 
-def failure_for_host(failure: Failure) -> Err:
+def failure_for_host(failure: Failure) -> Err[failures.Failure]:
     """The exception by which the generated bindings know a failure."""
     # A lone surrogate has no UTF-8.
     message = str(failure.message).encode("utf-8", "replace").decode()
@@ -40,20 +40,20 @@ def failure_for_host(failure: Failure) -> Err:
 def text(value: object, what: str) -> str:
     """The value, if it is text that the host can be given."""
     if not isinstance(value, str):
-        raise Internal(f"{what} has to be a str, not a {_described(value)}").unchanged()
+        raise Internal(f"{what} has to be a str, not a {_described(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:
         pass
     else:
         return str(value)
-    raise Internal(f"{what} holds half a surrogate pair, which has no UTF-8").unchanged()
+    raise Internal(f"{what} holds half a surrogate pair, which has no UTF-8")
 
 
 def binary(value: object, what: str) -> bytes:
     """The value, if it is bytes that the host can be given."""
     if not isinstance(value, (bytes, bytearray, memoryview)):
-        raise Internal(f"{what} has to be bytes, not a {_described(value)}").unchanged()
+        raise Internal(f"{what} has to be bytes, not a {_described(value)}")
     return bytes(value)
 
 

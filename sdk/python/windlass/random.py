@@ -17,5 +17,5 @@ _MOST = 65_536
 def bytes(count: int) -> builtins.bytes:
     """Exactly `count` random bytes, at most 65,536."""
     if type(count) is not int or not 0 <= count <= _MOST:
-        raise Internal("the host gives 0 to 65,536 random bytes at a time").unchanged()
+        raise Internal("the host gives 0 to 65,536 random bytes at a time")
     return host.random.generate(count)
