@@ -14,15 +14,19 @@ use crate::cli::{CommandResult, progress};
 use crate::manifest::{self, Manifest, ManifestError};
 use crate::plugin::component_file::{ComponentError, ComponentFile};
 
-/// Build a Rust plugin folder into target/plugins/NAME.wasm.
+mod script;
+
+/// Build a plugin folder into target/plugins/NAME.wasm.
+///
+/// The language is that of the folder: Rust (Cargo.toml), Python (plugin.py) or JavaScript (plugin.js).
 ///
 /// If this machine cannot build Rust for WebAssembly, this installs what is missing: with rustup the target wasm32-unknown-unknown of
 /// the active toolchain (wasm32-wasip2 with --wasi); else, or if that fails, on Debian as root or with a sudo that asks for no password, the packages rustc-web and
 /// rust-web-src (`apt-get install`, after an `apt-get update` if need be). Each command is shown before it runs. --no-install
-/// prevents all of this.
+/// prevents all of this. For Python and JavaScript, componentize-py or componentize-qjs is installed into the target folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The plugin's folder: Cargo.toml, plugin.toml and src.
+    /// The plugin's folder: plugin.toml, and the source.
     #[arg(default_value = ".")]
     dir: PathBuf,
     /// Build for wasm32-wasip2 instead of wasm32-unknown-unknown: for code, its own or a library's, that asks the standard library for
@@ -91,7 +95,7 @@ impl Built {
 #[non_exhaustive]
 pub enum BuildError {
     /// A file of the plugin is missing.
-    #[error("{} cannot be read. A plugin's folder holds Cargo.toml, plugin.toml and src; name the folder as `windlass build DIR`", path.display())]
+    #[error("{} cannot be read. A plugin's folder holds plugin.toml, and Cargo.toml and src, plugin.py or plugin.js; name the folder as `windlass build DIR`", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -113,6 +117,29 @@ pub enum BuildError {
         path: PathBuf,
         /// Why.
         source: ManifestError,
+    },
+    /// The SDK of the plugin's language is not there.
+    #[error(
+        "{} holds {source_file}, but there is no {script} in its .windlass or above it. `windlass new --lang {}` makes a folder that brings the \
+         SDK: copy its .windlass",
+        folder.display(),
+        if *source_file == "plugin.py" { "python" } else { "js" }
+    )]
+    NoSdk {
+        /// The plugin's folder.
+        folder: PathBuf,
+        /// The file that says which language.
+        source_file: &'static str,
+        /// The script of the SDK.
+        script: &'static str,
+    },
+    /// The script of an SDK made no component.
+    #[error("{} made no component: {why}", script.display())]
+    Script {
+        /// The script.
+        script: PathBuf,
+        /// Why.
+        why: String,
     },
     /// There is no way to build for WebAssembly.
     #[error(transparent)]
@@ -166,17 +193,21 @@ pub fn build(folder: &Path, target: Target, install: bool, say: &mut dyn FnMut(&
     let toml = folder.join("plugin.toml");
     let text = std::fs::read_to_string(&toml).map_err(|source| unreadable(&toml, source))?;
     let manifest = Manifest::parse(&text).map_err(|source| BuildError::Manifest { path: toml, source })?;
-    let crate_manifest = folder.join("Cargo.toml");
-    std::fs::metadata(&crate_manifest).map_err(|source| unreadable(&crate_manifest, source))?;
+    let built = target_folder(folder);
+    let component = if let Some(script) = script::find(folder)? {
+        say(&format!("building the plugin `{}` with {}", manifest.name, script.display()));
+        ComponentFile::parse(script::run(&script, folder, &built)?)?
+    } else {
+        let crate_manifest = folder.join("Cargo.toml");
+        std::fs::metadata(&crate_manifest).map_err(|source| unreadable(&crate_manifest, source))?;
+        let toolchain = Toolchain::find(folder, target, install, say)?;
+        say(&format!("building the plugin `{}` for {}", manifest.name, toolchain.target().triple()));
+        let module = compile(folder, &toolchain, &built.join("wasm"))?;
+        let module = std::fs::read(&module).map_err(|source| unreadable(&module, source))?;
+        ComponentFile::parse(with_manifest(encode(module)?, &text))?
+    };
 
-    let toolchain = Toolchain::find(folder, target, install, say)?;
-    let target = target_folder(folder);
-    say(&format!("building the plugin `{}` for {}", manifest.name, toolchain.target().triple()));
-    let module = compile(folder, &toolchain, &target.join("wasm"))?;
-    let module = std::fs::read(&module).map_err(|source| unreadable(&module, source))?;
-    let component = ComponentFile::parse(with_manifest(encode(module)?, &text))?;
-
-    let path = target.join("plugins").join(format!("{}.wasm", manifest.name));
+    let path = built.join("plugins").join(format!("{}.wasm", manifest.name));
     write(&path, component.wasm()).map_err(|source| BuildError::Unwritable { path: path.clone(), source })?;
     Ok(Built { path, component })
 }

@@ -13,19 +13,53 @@ mod sdk;
 
 /// Make a folder with a plugin to begin with.
 ///
-/// It builds, passes its tests and is proved by `windlass test` as it is: it comes with a small service to talk to, and with the SDK. The
-/// README in it says how to make it work for a service of yours.
+/// It builds, passes its tests and is proved by `windlass test` as it is: it comes with a small service to talk to, and with the SDK of its
+/// language. The README in it says how to make it work for a service of yours.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The plugin's name: lower-case letters, digits and hyphens. The folder gets this name.
     #[arg(value_name = "NAME")]
     name: String,
+    /// What it is written in. Components in Rust are smallest and fastest by far.
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    lang: Language,
     /// How the service is spoken to.
     #[arg(long, value_enum, default_value_t = Protocol::Http)]
     protocol: Protocol,
     /// Where the folder is made.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+}
+
+/// What a plugin is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Language {
+    /// Rust.
+    Rust,
+    /// Python 3.
+    Python,
+    /// JavaScript.
+    Js,
+}
+
+impl Language {
+    /// How the plugin's own tests are run.
+    const fn test_command(self) -> &'static str {
+        match self {
+            Self::Rust => "cargo test",
+            Self::Python => "PYTHONPATH=.windlass/sdk/python python3 -m unittest",
+            Self::Js => "node --import ./.windlass/sdk/js/register.js --test plugin.test.js",
+        }
+    }
+
+    /// The file with the two methods.
+    const fn source(self) -> &'static str {
+        match self {
+            Self::Rust => "src/lib.rs",
+            Self::Python => "plugin.py",
+            Self::Js => "plugin.js",
+        }
+    }
 }
 
 /// How a service is spoken to.
@@ -76,16 +110,16 @@ pub fn run(args: &Args, out: &mut impl Write) -> CommandResult {
     if folder.exists() {
         return Err(NewError::Exists { folder }.into());
     }
-    let files = files(name.as_str(), args.protocol);
-    for file in &files {
+    for file in files(name.as_str(), args.lang, args.protocol) {
         file.write(&folder)?;
     }
     writeln!(
         out,
-        "{} holds a plugin for a small service that comes with it. Next:\n\n  cd {}\n  windlass build .\n  cargo test\n  windlass test \
+        "{} holds a plugin for a small service that comes with it. Next:\n\n  cd {}\n  windlass build .\n  {}\n  windlass test \
          target/plugins/{name}.wasm --case conformance/case.toml\n\nREADME.md says how to go on.",
         folder.display(),
-        folder.display()
+        folder.display(),
+        args.lang.test_command()
     )?;
     Ok(ExitCode::SUCCESS)
 }
@@ -102,6 +136,10 @@ impl NewFile {
         Self { path: path.into(), text: text.into(), executable: false }
     }
 
+    fn executable(self) -> Self {
+        Self { executable: true, ..self }
+    }
+
     fn write(&self, folder: &Path) -> Result<(), NewError> {
         let path = folder.join(&self.path);
         let written =
@@ -113,23 +151,20 @@ impl NewFile {
     }
 }
 
-fn files(name: &str, protocol: Protocol) -> Vec<NewFile> {
-    let (source, manifest, service, port, excluded) = match protocol {
+fn files(name: &str, language: Language, protocol: Protocol) -> Vec<NewFile> {
+    let (manifest, service, port, excluded) = match protocol {
         Protocol::Http => (
-            include_str!("new/http/lib.rs"),
             include_str!("new/http/plugin.toml"),
             include_str!("new/http/service"),
             "443",
             "\n# Basic authentication cannot carry a colon in a name (RFC 7617).\n[user_names]\nexclude = \":\"",
         ),
-        Protocol::Tcp => {
-            (include_str!("new/tcp/lib.rs"), include_str!("new/tcp/plugin.toml"), include_str!("new/tcp/service"), "7000", "")
-        }
+        Protocol::Tcp => (include_str!("new/tcp/plugin.toml"), include_str!("new/tcp/service"), "7000", ""),
     };
     let filled = |text: &str| {
         text.replace("NAME", name)
-            .replace("TEST_COMMAND", "cargo test")
-            .replace("SOURCE", "src/lib.rs")
+            .replace("TEST_COMMAND", language.test_command())
+            .replace("SOURCE", language.source())
             .replace("TYPE", &type_name(name))
             .replace("PORT |", &format!("{port} |"))
             .replace("EXCLUDED", excluded.trim_start())
@@ -140,18 +175,54 @@ fn files(name: &str, protocol: Protocol) -> Vec<NewFile> {
             + "\n"
     };
     let mut files = vec![
-        NewFile::new("Cargo.toml", filled(include_str!("new/rust/Cargo.toml"))),
         NewFile::new("plugin.toml", filled(manifest)),
-        NewFile::new("src/lib.rs", filled(source)),
         NewFile::new("README.md", filled(include_str!("new/README.md"))),
         NewFile::new(".gitignore", include_str!("new/gitignore")),
         NewFile::new(".github/workflows/plugin.yml", filled(include_str!("new/workflow.yml"))),
         NewFile::new("conformance/case.toml", filled(include_str!("new/case.toml"))),
         // As it is: the names of its variables are not ours to fill.
-        NewFile { path: "conformance/service".to_owned(), text: service.to_owned(), executable: true },
+        NewFile::new("conformance/service", service).executable(),
     ];
-    files.extend(sdk::FILES.iter().map(|(path, text)| NewFile::new(format!("windlass/{path}"), *text)));
+    files.extend(sources(language, protocol).into_iter().map(|(path, text)| NewFile::new(path, filled(text))));
+    // Hidden where a language takes every folder beside the plugin for a part of it.
+    let (folder, sdk) = match language {
+        Language::Rust => ("windlass", sdk::RUST),
+        Language::Python => (".windlass", sdk::PYTHON),
+        Language::Js => (".windlass", sdk::JS),
+    };
+    for (path, text) in sdk.iter().chain(sdk::CONTRACT) {
+        let file = NewFile::new(format!("{folder}/{path}"), *text);
+        files.push(if path.ends_with("/build") { file.executable() } else { file });
+    }
     files
+}
+
+/// What is written in the plugin's own language.
+fn sources(language: Language, protocol: Protocol) -> Vec<(&'static str, &'static str)> {
+    match (language, protocol) {
+        (Language::Rust, Protocol::Http) => {
+            vec![("Cargo.toml", include_str!("new/rust/Cargo.toml")), ("src/lib.rs", include_str!("new/http/lib.rs"))]
+        }
+        (Language::Rust, Protocol::Tcp) => {
+            vec![("Cargo.toml", include_str!("new/rust/Cargo.toml")), ("src/lib.rs", include_str!("new/tcp/lib.rs"))]
+        }
+        (Language::Python, Protocol::Http) => {
+            vec![("plugin.py", include_str!("new/python/http.py")), ("test_plugin.py", include_str!("new/python/test_http.py"))]
+        }
+        (Language::Python, Protocol::Tcp) => {
+            vec![("plugin.py", include_str!("new/python/tcp.py")), ("test_plugin.py", include_str!("new/python/test_tcp.py"))]
+        }
+        (Language::Js, Protocol::Http) => vec![
+            ("plugin.js", include_str!("new/js/http.js")),
+            ("plugin.test.js", include_str!("new/js/test_http.js")),
+            ("package.json", "{ \"type\": \"module\", \"private\": true }"),
+        ],
+        (Language::Js, Protocol::Tcp) => vec![
+            ("plugin.js", include_str!("new/js/tcp.js")),
+            ("plugin.test.js", include_str!("new/js/test_tcp.js")),
+            ("package.json", "{ \"type\": \"module\", \"private\": true }"),
+        ],
+    }
 }
 
 /// `acme-cloud` as the name of a type, `AcmeCloud`.
@@ -179,18 +250,18 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Protocol::Http)]
-    #[case(Protocol::Tcp)]
-    fn every_placeholder_is_filled_and_the_manifest_is_right(#[case] protocol: Protocol) {
-        let files = files("acme-cloud", protocol);
-        let text = |path: &str| files.iter().find(|file| file.path == path).unwrap().text.clone();
-        assert_eq!(Manifest::parse(&text("plugin.toml")).unwrap().name.as_str(), "acme-cloud");
-        for path in
-            ["Cargo.toml", "plugin.toml", "src/lib.rs", "README.md", "conformance/case.toml", ".github/workflows/plugin.yml"]
-        {
+    fn every_placeholder_is_filled_and_the_manifest_is_right(
+        #[values(Language::Rust, Language::Python, Language::Js)] language: Language,
+        #[values(Protocol::Http, Protocol::Tcp)] protocol: Protocol,
+    ) {
+        let files = files("acme-cloud", language, protocol);
+        let manifest = files.iter().find(|file| file.path == "plugin.toml").unwrap();
+        assert_eq!(Manifest::parse(&manifest.text).unwrap().name.as_str(), "acme-cloud");
+        assert!(files.iter().any(|file| file.path == language.source()));
+        for file in files.iter().filter(|file| !file.path.contains("windlass/") && !file.path.ends_with("/service")) {
+            let text = file.text.replace("USERNAME", "");
             for placeholder in ["NAME", "TYPE", "SOURCE", "PORT |", "TEST_COMMAND", "EXCLUDED", "VERSION", "DEPENDENCIES"] {
-                let left = text(path).replace("USERNAME", "").contains(placeholder);
-                assert!(!left, "{placeholder} in {path}");
+                assert!(!text.contains(placeholder), "{placeholder} in {}", file.path);
             }
         }
     }
@@ -199,7 +270,7 @@ mod tests {
     fn a_folder_that_is_there_stays_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("acme")).unwrap();
-        let args = Args { name: "acme".to_owned(), protocol: Protocol::Http, dir: folder.path().to_owned() };
+        let args = Args { name: "acme".to_owned(), lang: Language::Rust, protocol: Protocol::Http, dir: folder.path().to_owned() };
         let error = run(&args, &mut Vec::new()).unwrap_err().to_string();
         assert!(error.contains("is there already"), "{error}");
         assert_eq!(fs::read_dir(folder.path().join("acme")).unwrap().count(), 0);

@@ -1,13 +1,28 @@
-//! The SDK and the contract as this program was built with them: a new plugin brings them along, and needs nothing else of Windlass.
+//! The SDKs and the contract as this program was built with them: a new plugin brings its own along, and needs nothing else of Windlass.
 
 macro_rules! files {
-    ($($path:literal),* $(,)?) => {
-        /// The files, by their paths in the repository.
-        pub(super) const FILES: &[(&str, &str)] = &[$(($path, include_str!(concat!("../../../../", $path)))),*];
+    ($(#[$documentation:meta])* $name:ident: $($path:literal),* $(,)?) => {
+        $(#[$documentation])*
+        pub(super) const $name: &[(&str, &str)] = &[$(($path, include_str!(concat!("../../../../", $path)))),*];
     };
 }
 
 files![
+    /// The contract. As everything here by the paths in the repository.
+    CONTRACT:
+    "wit/connection.wit",
+    "wit/failures.wit",
+    "wit/http.wit",
+    "wit/log.wit",
+    "wit/random.wit",
+    "wit/rotator.wit",
+    "wit/secret.wit",
+    "wit/world.wit",
+];
+
+files![
+    /// The SDK for Rust. Its Cargo.toml comes first.
+    RUST:
     "sdk/rust/Cargo.toml",
     "sdk/rust/examples/minimal.rs",
     "sdk/rust/src/allocator.rs",
@@ -27,20 +42,64 @@ files![
     "sdk/rust/src/rotation.rs",
     "sdk/rust/src/testing.rs",
     "sdk/rust/src/text.rs",
-    "wit/connection.wit",
-    "wit/failures.wit",
-    "wit/http.wit",
-    "wit/log.wit",
-    "wit/random.wit",
-    "wit/rotator.wit",
-    "wit/secret.wit",
-    "wit/world.wit",
+];
+
+files![
+    /// The SDK for Python.
+    PYTHON:
+    "sdk/python/build",
+    "sdk/python/windlass/__init__.py",
+    "sdk/python/windlass/connection.py",
+    "sdk/python/windlass/credential.py",
+    "sdk/python/windlass/export.py",
+    "sdk/python/windlass/failure.py",
+    "sdk/python/windlass/host.py",
+    "sdk/python/windlass/http.py",
+    "sdk/python/windlass/ladder.py",
+    "sdk/python/windlass/log.py",
+    "sdk/python/windlass/py.typed",
+    "sdk/python/windlass/random.py",
+    "sdk/python/windlass/service.py",
+    "sdk/python/windlass/stage.py",
+    "sdk/python/windlass/streams.py",
+    "sdk/python/windlass/testing.py",
+];
+
+files![
+    /// The SDK for JavaScript.
+    JS:
+    "sdk/js/bindings.d.ts",
+    "sdk/js/build",
+    "sdk/js/connection.js",
+    "sdk/js/credential.js",
+    "sdk/js/export.js",
+    "sdk/js/failure.js",
+    "sdk/js/hidden.js",
+    "sdk/js/host.js",
+    "sdk/js/http.js",
+    "sdk/js/ladder.js",
+    "sdk/js/log.js",
+    "sdk/js/package.json",
+    "sdk/js/random.js",
+    "sdk/js/register.js",
+    "sdk/js/resolve.js",
+    "sdk/js/service.js",
+    "sdk/js/stage/connection.js",
+    "sdk/js/stage/http.js",
+    "sdk/js/stage/log.js",
+    "sdk/js/stage/random.js",
+    "sdk/js/stage/secret.js",
+    "sdk/js/stage/state.js",
+    "sdk/js/streams.js",
+    "sdk/js/testing.js",
+    "sdk/js/utf8.js",
+    "sdk/js/windlass.js",
 ];
 
 /// What the SDK's own dependencies are in the workspace of this repository.
 pub(super) fn dependencies() -> String {
     let workspace = include_str!("../../../../Cargo.toml");
-    let (_, sdk) = FILES[0].1.split_once("[dependencies]\n").expect("the SDK has dependencies");
+    let (_, sdk) = RUST[0].1.split_once("[dependencies]\n").expect("the SDK has dependencies");
     let names = sdk.lines().take_while(|line| !line.starts_with("[[")).filter_map(|line| line.strip_suffix(".workspace = true"));
     let line = |name: &str| {
         let begins = format!("{name} = ");
@@ -54,24 +113,28 @@ pub(super) fn dependencies() -> String {
 mod tests {
     use std::path::Path;
 
+    use rstest::rstest;
+
     use super::*;
 
-    #[test]
-    fn no_file_of_the_sdk_and_the_contract_is_left_out() {
+    #[rstest]
+    #[case::contract(CONTRACT, "wit", &["wit"])]
+    #[case::rust(RUST, "sdk/rust/src", &["rs"])]
+    #[case::python(PYTHON, "sdk/python/windlass", &["py"])]
+    #[case::js(JS, "sdk/js", &["js", "json"])]
+    #[case::js_stage(JS, "sdk/js/stage", &["js"])]
+    fn no_file_is_left_out(#[case] files: &[(&str, &str)], #[case] folder: &str, #[case] kinds: &[&str]) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut there = Vec::new();
-        let mut folders = vec!["sdk/rust/src".to_owned(), "wit".to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(root.join(&folder)).unwrap() {
-                let path = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
-                if root.join(&path).is_dir() {
-                    folders.push(path);
-                } else if path.ends_with(".rs") || path.ends_with(".wit") {
-                    there.push(path);
-                }
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap());
+            let kind = Path::new(&path).extension().and_then(|kind| kind.to_str()).unwrap_or_default();
+            if root.join(&path).is_file() && kinds.contains(&kind) {
+                there.push(path);
             }
         }
-        there.retain(|path| !FILES.iter().any(|(known, _)| known == path));
+        assert!(!there.is_empty());
+        there.retain(|path| !files.iter().any(|(known, _)| known == path));
         assert_eq!(there, Vec::<String>::new());
     }
 
