@@ -61,7 +61,6 @@ fn cases() -> BTreeMap<String, Vec<PathBuf>> {
 
 #[test]
 #[ignore = "takes many minutes: tests/run --conformance"]
-#[expect(clippy::print_stdout, reason = "the table is for people")]
 fn table() {
     println!(
         "| plugin | case | checks passed | not shown | calls of the host, at most | longest call | memory |\n|---|---|---|---|---|---|---|"

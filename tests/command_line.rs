@@ -36,6 +36,45 @@ fn with_rust(program: Program) -> Program {
         .timeout(std::time::Duration::from_secs(300))
 }
 
+/// The four commands of `plugins/README.md`, but for the plugin's native tests, which would compile the SDK once more.
+#[rstest]
+#[case::http("http")]
+#[case::tcp("tcp")]
+fn a_new_plugin_builds_and_is_proved_as_it_is(#[case] protocol: &str) {
+    let place = tempfile::tempdir().unwrap();
+    let name = format!("new-{protocol}");
+    Program::windlass().args(["new", &name, "--protocol", protocol, "--dir"]).arg(place.path()).run().succeeded();
+    let folder = place.path().join(&name);
+    let built = with_rust(Program::windlass()).args(["build", "--json"]).arg(&folder).run().succeeded().json();
+    let test = Program::windlass()
+        .arg("test")
+        .arg(built["path"].as_str().unwrap())
+        .arg("--case")
+        .arg(folder.join("conformance/case.toml"));
+    let report = test
+        .arg("--json")
+        .env("PATH", "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .timeout(std::time::Duration::from_secs(300))
+        .run()
+        .succeeded()
+        .json();
+    let verdicts = report["checks"].as_array().unwrap().iter().map(|check| check["verdict"].as_str().unwrap());
+    assert!(verdicts.clone().count() >= 19 && verdicts.clone().all(|verdict| verdict == "passed"), "{report}");
+}
+
+#[rstest]
+#[case::python("python", "plugin.py", ".windlass/sdk/python/build")]
+#[case::js("js", "plugin.js", ".windlass/sdk/js/build")]
+fn a_new_plugin_in_another_language_brings_its_sdk(#[case] language: &str, #[case] source: &str, #[case] script: &str) {
+    let place = tempfile::tempdir().unwrap();
+    Program::windlass().args(["new", "acme", "--lang", language, "--dir"]).arg(place.path()).run().succeeded();
+    let folder = place.path().join("acme");
+    assert!(fs::read_to_string(folder.join(source)).unwrap().contains("Acme"));
+    let mode = fs::metadata(folder.join(script)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0o111, "{mode:o}");
+    assert!(folder.join(".windlass/wit/world.wit").is_file());
+}
+
 #[test]
 fn the_demo_in_json_is_one_object_of_this_shape() {
     let finished = demo().arg("--json").run().succeeded();
