@@ -625,7 +625,10 @@ fn without_rust_build_says_where_to_get_it() {
 
 #[rstest]
 #[case::no_folder("nowhere", "nowhere cannot be read")]
-#[case::no_plugin("", "plugin.toml cannot be read. A plugin's folder holds Cargo.toml, plugin.toml and src")]
+#[case::no_plugin(
+    "",
+    "plugin.toml cannot be read. A plugin's folder holds plugin.toml, and Cargo.toml and src, plugin.py or plugin.js"
+)]
 fn a_folder_without_a_plugin_is_named(#[case] name: &str, #[case] says: &str) {
     let folder = tempfile::tempdir().unwrap();
     let finished = Program::windlass().arg("build").arg(folder.path().join(name)).run().failed_with(1);
@@ -642,6 +645,8 @@ fn a_folder_without_a_plugin_is_named(#[case] name: &str, #[case] says: &str) {
 #[case::diff(&["diff"])]
 #[case::keygen(&["keygen"])]
 #[case::sign(&["sign"])]
+#[case::new(&["new"])]
+#[case::test(&["test"])]
 fn every_command_explains_itself(#[case] command: &[&str]) {
     let finished = Program::windlass().args(command).arg("--help").run().succeeded();
     assert_eq!(finished.stderr, "");

@@ -79,8 +79,8 @@ fn a_secret_that_is_marked_for_deletion_comes_back_by_the_command_that_is_printe
 }
 
 #[rstest]
-#[case::no_tag(None, "missing-tag", "Tag it with the name of one of: `rabbitmq`, `redis`")]
-#[case::unknown_plugin(Some("kafka"), "unknown-plugin", "Installed: `rabbitmq`, `redis`")]
+#[case::no_tag(None, "missing-tag", "Tag it with the name of one of: `etcd`, `http-basic`, ")]
+#[case::unknown_plugin(Some("kafka"), "unknown-plugin", "Installed: `etcd`, `http-basic`, ")]
 #[case::no_plugin_name(Some("../redis"), "invalid-tag", "windlass:plugin")]
 fn a_pending_version_without_a_value_is_explained_by_its_cause_and_taken_away(
     #[case] plugin: Option<&str>,

@@ -99,6 +99,9 @@ impl Subject {
     /// How long a call may take at most. Longer is not proved: nobody waits for it in a function either.
     const CALL: Duration = Duration::from_secs(60);
 
+    /// How long compiling may take at most. A debug build of this program needs half a minute of a whole processor for a component in Python.
+    const LOAD: Duration = Duration::from_secs(300);
+
     /// How often a call is repeated when the plugin asks for that.
     const REPEATED: u32 = 6;
 
@@ -114,7 +117,7 @@ impl Subject {
         settings: BTreeMap<String, String>,
     ) -> Result<Self, SubjectError> {
         let plugins = Plugins::new(Compiler::InProcess)?;
-        let plugin = plugins.load(&component, Ok(None), Instant::now() + Self::CALL).await?;
+        let plugin = plugins.load(&component, Ok(None), Instant::now() + Self::LOAD).await?;
         let mut config = Config::with_plugins(std::path::PathBuf::new());
         config.loopback = Loopback::Local;
         config.ca_files = ca_files;
