@@ -231,8 +231,11 @@ impl Account {
         canary::find_any(&known, output).map(|(_, form, at)| format!("the canary secret, {form}, at byte {at} of {}", output.len()))
     }
 
-    fn learn(&self) {
-        for name in self.names.lock().unwrap().iter() {
+    /// Remembers the passwords of the secret that an event is about: no output may hold them from now on.
+    fn learn(&self, event: &Value) {
+        let arn = event["SecretId"].as_str().unwrap_or_default();
+        let about = |name: &&String| arn.split_once(":secret:").is_some_and(|(_, id)| id.starts_with(name.as_str()));
+        for name in self.names.lock().unwrap().iter().filter(about) {
             let secret = Secret { name: name.clone(), arn: String::new() };
             for label in [CURRENT, PENDING, PREVIOUS] {
                 if let Some(password) = self.password(&secret, label).filter(|password| password.len() >= 12) {
@@ -368,11 +371,11 @@ impl Function {
 
     /// With a function timeout of the test's choosing.
     pub fn invoke_within(&self, event: &Value, timeout: Duration) -> Invocation {
-        let event = event.to_string().into_bytes();
-        let answer = self.account.runtime.block_on(self.process.invoke(event, Instant::now() + timeout));
+        let bytes = event.to_string().into_bytes();
+        let answer = self.account.runtime.block_on(self.process.invoke(bytes, Instant::now() + timeout));
         // Tells the proxy that a process it has killed is gone.
         drop(self.gone.lock().unwrap().take());
-        self.account.learn();
+        self.account.learn(event);
         self.answers.lock().unwrap().push_str(&format!("{answer:?}\n"));
         answer
     }
