@@ -137,6 +137,6 @@ fn loading(report: &mut Report) {
         assert_eq!(step["code_from"], if code { "envelope" } else { "compiler" });
         micros(&step, "loading_us") / 1e3
     };
-    report.row("load a plugin of 50 KB from its envelope", "ms", (0..30).map(|_| first(true)), Some(0.5));
-    report.row("load a plugin of 50 KB by compiling it", "ms", (0..30).map(|_| first(false)), Some(120.0));
+    report.row("load the plugin for Redis from its envelope", "ms", (0..30).map(|_| first(true)), Some(0.5));
+    report.row("load the plugin for Redis by compiling it", "ms", (0..30).map(|_| first(false)), Some(120.0));
 }
