@@ -171,6 +171,29 @@ fn an_overlapping_credential_survives_one_rotation_and_not_two() {
 }
 
 #[test]
+fn each_call_of_the_host_is_shown_without_values() {
+    let redis = Redis::start();
+    let mut credential = Credential::redis("app", redis.port);
+    redis.add_user("app", credential.old.value());
+    credential.arguments.push("--trace".to_owned());
+    // `run` looks for every password in both outputs.
+    let finished = credential.run().succeeded();
+    let of = |step: &str| finished.stderr.lines().filter(|line| line.trim_start().starts_with(step)).collect::<Vec<_>>();
+    let (set, create) = (of("setSecret"), of("createSecret"));
+    assert!(create.is_empty() && set[0].contains("connection.open      redis -> open"), "{finished:?}");
+    assert!(set.iter().any(|line| line.contains("connection.write     redis, ")), "{finished:?}");
+    assert!(set.iter().any(|line| line.contains("connection.read      redis -> ")), "{finished:?}");
+
+    // The path of a request names the user.
+    let rabbitmq = RabbitMq::shared();
+    let mut credential = Credential::rabbitmq("is-traced", rabbitmq.http_port);
+    rabbitmq.put_user("is-traced", credential.old.value(), "administrator");
+    credential.arguments.push("--trace".to_owned());
+    let finished = credential.run().succeeded();
+    assert!(finished.stderr.contains("http.send            management PUT /api/users/[redacted] -> 204, 0 bytes"), "{finished:?}");
+}
+
+#[test]
 fn an_administrator_of_rabbitmq_rotates_itself() {
     let rabbitmq = RabbitMq::shared();
     let credential = Credential::rabbitmq("rotates-itself", rabbitmq.http_port);
