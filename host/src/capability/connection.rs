@@ -221,7 +221,9 @@ impl HostConnection for CallState {
         let begun = Instant::now();
         let opened = Connection::open(&mut self.network, &endpoint).await.map_err(failures::Failure::from);
         let done = |_: &Connection| "open".to_owned();
-        self.network.network().ended(begun, "connection.open", || endpoint, &opened, done).await?;
+        // A guest may ask for an endpoint by any text, a value of the secret among them.
+        let with = || self.log.redacted(&endpoint);
+        self.network.network().ended(begun, "connection.open", with, &opened, done).await?;
         self.table.push(opened?).map_err(|_| failures::Failure {
             cause: Cause::Denied.into(),
             effect: Effect::Unchanged.into(),

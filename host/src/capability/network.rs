@@ -171,6 +171,8 @@ impl Network {
         let denied = matches!(result, Err(failure) if Cause::from(failure.cause) == Cause::Denied);
         let outcome = match result {
             Ok(done) => outcome(done),
+            // What is denied is quoted as the guest wrote it, which may be a value of the secret.
+            Err(_) if denied => Cause::Denied.to_string(),
             Err(failure) => format!("{}: {}", Cause::from(failure.cause), failure.message),
         };
         if host_calls.ended(begun, function, with(), outcome, denied).await {

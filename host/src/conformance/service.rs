@@ -122,7 +122,7 @@ impl Service {
                 Ok(Ok(_)) => {}
             }
             let variables: Variables =
-                serde_json::from_str(&line).map_err(|error| not_ready(format!("it said {:?} ({error})", line.trim_end())))?;
+                serde_json::from_str(&line).map_err(|error| not_ready(format!("its first line is no JSON object ({error})")))?;
             service.variables.extend(variables);
             // Read on, so that a service that says more is not stopped by a full pipe.
             tokio::spawn(async move { tokio::io::copy(&mut out, &mut tokio::io::sink()).await });

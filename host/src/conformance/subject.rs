@@ -231,6 +231,7 @@ impl Subject {
                 Some((cause, effect)) if place == Place::AsItIs && consequence(cause, effect).repeated => {}
                 Some(_) | None => return Ok(ran),
             }
+            // The plugin asked to come back later, and the function would.
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
