@@ -47,6 +47,23 @@ pub enum CandidateError {
         /// The field.
         field: String,
     },
+    /// Two users are to take turns, and the plugin cannot do that.
+    #[error(
+        "`alternating_users` is set and the plugin `{plugin}` cannot change another user than that of AWSCURRENT: its manifest has no \
+         `secret.alternating`. Use another plugin, or drop `alternating_users`"
+    )]
+    NoAlternatingUsers {
+        /// The plugin.
+        plugin: String,
+    },
+    /// There is no name for the second user.
+    #[error(
+        "nothing is left of the user's name in the field `{field}` without the suffix `_clone`. Store a secret that names the user"
+    )]
+    NoOtherUser {
+        /// The field.
+        field: String,
+    },
     /// A field cannot be replaced.
     #[error(transparent)]
     Field(#[from] FieldError),

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+use crate::alternating_users::AlternatingUsers;
 use crate::candidate::{self, CandidateError, Generated};
 use crate::capability::endpoint::{self, Endpoint};
 use crate::capability::network::Network;
@@ -19,6 +20,7 @@ use crate::password::PasswordPolicy;
 use crate::plugin::call::{Call, Handed};
 use crate::plugin::reference::Reference;
 use crate::plugin::source::{FoundPlugin, Origin, PluginSource};
+use crate::renewal::Renewal;
 use crate::secret::{SecretText, SecretValue};
 use crate::tags::Tags;
 use crate::trust::Trusted;
@@ -77,22 +79,20 @@ impl<'a> Choice<'a> {
         Ok(Chosen { trusted, origin, changed })
     }
 
-    /// What is generated and how: operator, then tags, then manifest, then environment, then the defaults.
+    /// What is made new and how: operator, then tags, then manifest, then environment, then the defaults. Whether users take turns is
+    /// the operator's alone to say.
     ///
     /// # Errors
     ///
     /// [`StepError::Candidate`] if that does not fit the value.
-    pub fn generation(
-        &self,
-        tags: &Tags,
-        manifest: &Manifest,
-        value: &SecretValue,
-    ) -> Result<(Generated, PasswordPolicy), StepError> {
+    pub fn renewal(&self, tags: &Tags, manifest: &Manifest, value: &SecretValue) -> Result<Renewal, StepError> {
         let rule = self.rule.cloned().unwrap_or_default();
         let named = rule.generated.or_else(|| tags.generated.clone()).unwrap_or_else(|| manifest.secret.generated.clone());
         let options = rule.password.over(tags.password.clone()).over(manifest.password.clone()).over(self.config.password());
         let policy = PasswordPolicy::new(&options).map_err(CandidateError::from)?;
-        Ok((Generated::of(value, &named)?, policy))
+        let generated = Generated::of(value, &named)?;
+        let alternating = rule.alternating_users.then(|| AlternatingUsers::of(manifest, &generated)).transpose()?;
+        Ok(Renewal { generated, policy, alternating })
     }
 
     /// Where the plugin may connect with this value.

@@ -308,6 +308,7 @@ impl StepError {
                 "Windlass.IdentityDiffers"
             }
             Self::Candidate(CandidateError::Password(_)) => "Windlass.PasswordPolicy",
+            Self::Candidate(CandidateError::NoAlternatingUsers { .. }) => "Windlass.NoAlternatingUsers",
             Self::Candidate(_) => "Windlass.MalformedSecret",
             Self::Tag { .. } => "Windlass.InvalidTag",
             Self::Source(error) => match &**error {

@@ -102,14 +102,14 @@ impl fmt::Debug for Fields<'_> {
 #[non_exhaustive]
 pub enum FieldError {
     /// There is no such field.
-    #[error("the secret has no field `{field}`, which is to be generated. Add it, or name other fields in `generated`")]
+    #[error("the secret has no field `{field}`, which a rotation replaces. Add it, or name other fields in `generated`")]
     Missing {
         /// Its name.
         field: String,
     },
     /// The field is a number, an object, a list, a boolean or null.
     #[error(
-        "the secret's field `{field}` is to be generated but is not a JSON string. Make it one, or name other fields in `generated`"
+        "a rotation replaces the secret's field `{field}`, which is not a JSON string. Make it one, or name other fields in `generated`"
     )]
     NotAString {
         /// Its name.

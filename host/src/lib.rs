@@ -44,6 +44,7 @@
 //! | What does every plugin have to do? | `conformance` |
 //! | What may the operator set? | [`config`]; for one secret [`config::explain`] |
 
+pub mod alternating_users;
 pub mod aws;
 pub mod candidate;
 pub mod capability;
@@ -69,6 +70,7 @@ pub mod package;
 pub mod password;
 pub mod plugin;
 pub mod redact;
+pub mod renewal;
 pub mod rotation;
 pub mod secret;
 pub mod secrets;

@@ -70,6 +70,11 @@ pub struct SecretShape {
     /// required field that is not generated, and every field of an endpoint.
     #[serde(default)]
     pub identity: Vec<String>,
+    /// The field that names the user, if the plugin can give a new password to another user than that of AWSCURRENT, with an admin
+    /// credential, and make that user if it does not exist. An operator may then have two users take turns
+    /// ([`crate::alternating_users`]): the pending version names the other one. One of `required`, and one that says who.
+    #[serde(default)]
+    pub alternating: Option<String>,
     /// Values for fields that the secret leaves out.
     #[serde(default)]
     pub defaults: BTreeMap<String, String>,
@@ -241,6 +246,15 @@ pub enum ManifestError {
     /// The time that the plugin says it needs cannot be.
     #[error("`budget.set_secret_seconds` is {0}: write a number of seconds from 1 to 890")]
     Budget(u32),
+    /// The field by which users take turns does not name a user.
+    #[error(
+        "`secret.alternating` names `{field}`, which has to be a required field that says who: neither generated, nor part of an \
+         endpoint or of `match`"
+    )]
+    Alternating {
+        /// The field.
+        field: String,
+    },
     /// A field is generated and says who or where, so that every rotation would change the identity.
     #[error(
         "the field `{field}` is both generated and part of `{of}`: a rotation must not change who or where the credential is for"
@@ -283,6 +297,15 @@ impl Manifest {
                 continue;
             };
             return Err(ManifestError::GeneratedIdentity { field: field.clone(), of });
+        }
+        if let Some(field) = &manifest.secret.alternating {
+            let names_users = manifest.secret.required.contains(field)
+                && manifest.identity_fields(&manifest.secret.generated).contains(field.as_str())
+                && !manifest.endpoint_fields().any(|of| of == field)
+                && !manifest.secret.matches.contains_key(field);
+            if !names_users {
+                return Err(ManifestError::Alternating { field: field.clone() });
+            }
         }
         Ok(manifest)
     }
@@ -350,6 +373,15 @@ mod tests {
     #[case::generated_host(
         "name = \"a\"\nversion = \"1\"\n[secret]\ngenerated = [\"h\"]\n[endpoints.e]\naddress = \"{h}:1\"",
         "the field `h` is both generated and part of `endpoints`"
+    )]
+    #[case::no_user("name = \"a\"\nversion = \"1\"\n[secret]\nalternating = \"u\"", "`secret.alternating` names `u`")]
+    #[case::user_generated(
+        "name = \"a\"\nversion = \"1\"\n[secret]\nrequired = [\"u\"]\ngenerated = [\"u\"]\nalternating = \"u\"",
+        "`secret.alternating` names `u`"
+    )]
+    #[case::host_in_turn(
+        "name = \"a\"\nversion = \"1\"\n[secret]\nrequired = [\"h\"]\nalternating = \"h\"\n[endpoints.e]\naddress = \"{h}:1\"",
+        "`secret.alternating` names `h`"
     )]
     fn refuses_a_manifest_that_is_wrong(#[case] text: &str, #[case] start: &str) {
         let error = Manifest::parse(text).unwrap_err().to_string();

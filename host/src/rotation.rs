@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, error, info, info_span, warn};
 
-use crate::candidate::{self, Generated};
+use crate::candidate;
 use crate::capability::network::Network;
 use crate::capability::refused_logins::RefusedLogins;
 use crate::choice::{Choice, Chosen};
@@ -21,12 +21,12 @@ use crate::event::{RotationEvent, Step};
 use crate::failure::Cause;
 use crate::failure::table::consequence;
 use crate::manifest::Manifest;
-use crate::password::PasswordPolicy;
 use crate::plugin::call::{Call, CallError, Handed, Outcome};
 use crate::plugin::digest::Digest;
 use crate::plugin::engine::Target;
 use crate::plugin::load::{CodeFrom, Plugin, Plugins};
 use crate::plugin::source::PluginSource;
+use crate::renewal::Renewal;
 use crate::secret::SecretValue;
 use crate::secrets::{Moved, SecretsManager, Stored, Version};
 use crate::served::{Rotation, Served};
@@ -301,16 +301,14 @@ struct Checked {
     current: SecretValue,
     pending: SecretValue,
     plugin: Arc<Plugin>,
-    generated: Generated,
-    policy: PasswordPolicy,
+    renewal: Renewal,
 }
 
 /// A pending value that the plugin has accepted, and what the negative control needs.
 struct Tested {
     plugin: Arc<Plugin>,
     pending: SecretValue,
-    generated: Generated,
-    policy: PasswordPolicy,
+    renewal: Renewal,
 }
 
 impl Run<'_> {
@@ -322,11 +320,11 @@ impl Run<'_> {
         let tags = Tags::read(&self.described.tags)?;
         // Loaded before anything is stored: a component that does not run, or does not prove itself, must not leave a pending value.
         let chosen = self.serving(&tags, &current, None).await?;
-        let (generated, policy) = self.choice().generation(&tags, chosen.manifest(), &current)?;
-        generated.check_identity(chosen.manifest())?;
+        let renewal = self.choice().renewal(&tags, chosen.manifest(), &current)?;
+        renewal.generated.check_identity(chosen.manifest())?;
         let (plugin, failed_canary) = self.canary(chosen, &current, None).await?;
         // Made once: whatever happens to the Put, these bytes are stored or forgotten, and never made again for this call.
-        let candidate = generated.renew(&current, &policy)?;
+        let candidate = renewal.candidate(&current)?;
         // What no plugin call would be made for must not become pending: it would stay so after the secret is corrected.
         self.choice().endpoints(plugin.manifest(), &candidate)?;
         let secrets = &self.rotator.secrets;
@@ -344,12 +342,12 @@ impl Run<'_> {
     }
 
     async fn set(&mut self) -> Result<StepOutcome, StepError> {
-        let Checked { current, pending, plugin, generated, .. } = self.checked().await?;
+        let Checked { current, pending, plugin, renewal } = self.checked().await?;
         let (plugin, failed_canary) = self.canary(plugin, &current, Some(&pending)).await?;
         if failed_canary.is_some() {
             self.begin(&plugin, failed_canary);
         }
-        let previous = self.previous(plugin.manifest(), &generated, &current).await?;
+        let previous = self.previous(plugin.manifest(), &renewal, &current).await?;
         let admin = self.admin(plugin.manifest(), &current).await?;
         let needed = self.time_to_set(plugin.manifest())?;
         let mut pause = Self::FIRST_PAUSE;
@@ -369,13 +367,13 @@ impl Run<'_> {
     }
 
     async fn test(&mut self) -> Result<StepOutcome, StepError> {
-        let Tested { plugin, pending, generated, policy } = self.tested().await?;
+        let Tested { plugin, pending, renewal } = self.tested().await?;
         if self.rule().is_some_and(|rule| rule.insecure_skip_negative_control) {
             self.used.control = Some(Control::Skipped);
             return Ok(StepOutcome::Accepted);
         }
         // The negative control: a test that accepts this one proves nothing.
-        let corrupted = generated.corrupt(&pending, &policy)?;
+        let corrupted = renewal.corrupt(&pending)?;
         let name = || plugin.manifest().name.to_string();
         match self.test_secret(&plugin, &corrupted).await? {
             Ok(()) => Err(StepError::TestProvesNothing { plugin: name() }),
@@ -423,9 +421,9 @@ impl Run<'_> {
         let current = self.current().await?;
         let plugin = self.serving(&tags, &current, Some(&pending)).await?;
         let pending = pending.value;
-        let (generated, policy) = self.choice().generation(&tags, plugin.manifest(), &current)?;
-        generated.check(plugin.manifest(), &current, &pending)?;
-        Ok(Checked { current, pending, plugin, generated, policy })
+        let renewal = self.choice().renewal(&tags, plugin.manifest(), &current)?;
+        renewal.check(plugin.manifest(), &current, &pending)?;
+        Ok(Checked { current, pending, plugin, renewal })
     }
 
     /// The plugin that serves this step, loaded: the one that is chosen, unless the rotation has begun with another one. `pending` is
@@ -520,9 +518,9 @@ impl Run<'_> {
 
     /// Tests the pending value.
     async fn tested(&mut self) -> Result<Tested, StepError> {
-        let Checked { pending, plugin, generated, policy, .. } = self.checked().await?;
+        let Checked { pending, plugin, renewal, .. } = self.checked().await?;
         match self.test_secret(&plugin, &pending).await? {
-            Ok(()) => Ok(Tested { plugin, pending, generated, policy }),
+            Ok(()) => Ok(Tested { plugin, pending, renewal }),
             Err(why) => Err(self.plugin_error(&plugin, why)),
         }
     }
@@ -578,18 +576,15 @@ impl Run<'_> {
         version.map(|version| version.value).ok_or(StepError::NoCurrentValue)
     }
 
-    /// The previous value, if it is for the same identity: a credential for another user or host is nothing the plugin may use.
+    /// The previous value, if it is for the same identity, or for the other of two users: a credential for another user or host is nothing the plugin may use.
     async fn previous(
         &self,
         manifest: &Manifest,
-        generated: &Generated,
+        renewal: &Renewal,
         current: &SecretValue,
     ) -> Result<Option<SecretValue>, StepError> {
         let version = self.rotator.secrets.previous(&self.event.secret, self.deadline).await?;
-        let identity = manifest.identity_fields(generated.fields());
-        Ok(version
-            .map(|version| version.value)
-            .filter(|previous| candidate::same_identity(&manifest.secret, identity, current, previous)))
+        Ok(version.map(|version| version.value).filter(|previous| renewal.same_identity(manifest, current, previous)))
     }
 
     /// The admin credential that the operator bound. It is handed out only where the operator says that it belongs: by `endpoints` in

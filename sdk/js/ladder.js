@@ -27,7 +27,11 @@ export function climb(service, versions) {
   // Nothing was sent but a login, so nothing changed, whatever became of the connection.
   if (first.failure.cause !== "unauthorized") throw first.failure.unchanged();
   refusals.push(`${pending.role}: ${first.failure.message}`);
-  for (const credential of [current, previous, admin]) {
+  // Nobody but an admin changes another user.
+  const user = service.alternating;
+  // Exposed: compared with each other.
+  const other = user !== undefined && pending.get(user)?.expose() !== current.get(user)?.expose();
+  for (const credential of other ? [admin] : [current, previous, admin]) {
     if (!credential) continue;
     const entered = tried(() => login(service, credential));
     if (entered.failure) {
@@ -35,7 +39,9 @@ export function climb(service, versions) {
       refusals.push(`${credential.role}: ${entered.failure.message}`);
       continue;
     }
-    const { failure } = tried(() => call(service, "change", entered.result, pending));
+    const { failure } = tried(() =>
+      other ? call(service, "changeOther", entered.result, pending, current) : call(service, "change", entered.result, pending),
+    );
     if (!failure || failure.effect !== "unchanged") return lookAgain(service, failure, versions);
     if (failure.cause !== "unauthorized") throw failure;
     refusals.push(`${credential.role}: ${failure.message}`);

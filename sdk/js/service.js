@@ -43,7 +43,8 @@ export class Steps {
  * The SDK makes both steps of it. `test-secret` is a login. `set-secret` is a ladder:
  *
  * 1. If the pending credential logs in, an earlier run did the work: `settle`, outcome unchanged.
- * 2. Else the first of current, previous and admin that logs in and may do it makes the change.
+ * 2. Else the first of current, previous and admin that logs in and may do it makes the change; only admin where two users take turns
+ *    (`alternating`).
  * 3. After a change that succeeded, or whose answer was lost, the pending credential is tried again before anything is reported; and
  *    likewise if none could make the change, because another run of the step may have made it meanwhile.
  *
@@ -54,6 +55,15 @@ export class Steps {
  * @template [Session=any]
  */
 export class Service extends Steps {
+  /**
+   * The field of the secret that names the user, if the plugin can change another user than that of the current credential. The manifest
+   * names the same field in `secret.alternating`; where the operator has two users take turns, the pending credential names the other
+   * one.
+   *
+   * @type {string | undefined}
+   */
+  alternating = undefined;
+
   /**
    * Proves that the service accepts this credential by using it. Changes nothing. Called several times in a step.
    *
@@ -84,6 +94,23 @@ export class Service extends Steps {
    */
   change(session, next) {
     throw missing(this, "change", session, next);
+  }
+
+  /**
+   * Makes the service accept `next`, which names another user than `current`, and makes that user if there is none. The session belongs
+   * to the admin credential. Called instead of `change` where two users take turns. The user has to get what the one of `current` may
+   * do before anybody can log in with `next`, or in `settle`. Does what `change` does unless overridden.
+   *
+   * Throws as `change` does.
+   *
+   * @param {Session} session
+   * @param {Credential} next
+   * @param {Credential} current
+   * @returns {void}
+   */
+  changeOther(session, next, current) {
+    void current;
+    this.change(session, next);
   }
 
   /**

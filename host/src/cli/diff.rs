@@ -118,6 +118,7 @@ const fn label(part: Part) -> &'static str {
         Part::Required => "field that must be there, be it by default",
         Part::Generated => "field that gets a new value",
         Part::Identity => "field that says who and where",
+        Part::Alternating => "takes turns by the field",
         Part::Default => "default of the field",
         Part::Match => "is recognised without a tag by",
         Part::Budget => "time to set",

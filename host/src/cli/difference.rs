@@ -62,6 +62,8 @@ pub enum Part {
     Generated,
     /// A field that says who or where.
     Identity,
+    /// The field by which two users take turns.
+    Alternating,
     /// The default of a field.
     Default,
     /// By which fields a secret without a tag is recognised.
@@ -204,7 +206,7 @@ const fn protection(tls: TlsExpectation) -> u8 {
 
 /// What the manifests say of the secret's fields.
 fn of_secrets(old: &Manifest, new: &Manifest) -> Vec<Change> {
-    let SecretShape { required, generated: _, identity: _, defaults, matches } = &new.secret;
+    let SecretShape { required, generated: _, identity: _, alternating, defaults, matches } = &new.secret;
     let mut changes = Vec::new();
     let (before, after) = (needed(old), needed(new));
     changes.extend(members(Part::Needed, &before, &after, Some("a secret without it is refused")));
@@ -213,6 +215,11 @@ fn of_secrets(old: &Manifest, new: &Manifest) -> Vec<Change> {
     changes.extend(required.into_iter().filter(|change| !told(change)));
     changes.extend(members(Part::Generated, &generated(old), &generated(new), Some("a rotation replaces its value")));
     changes.extend(of_identities(old, new));
+    let takes_turns = match alternating {
+        Some(_) => "where users take turns, it makes and changes the other user with the admin credential",
+        None => "a rule with `alternating_users` is refused",
+    };
+    changes.extend(changed(Part::Alternating, "", old.secret.alternating.clone(), alternating.clone(), vec![takes_turns]));
     let identity = new.identity_fields(&generated_fields(new));
     changes.extend(entries(Part::Default, &old.secret.defaults, defaults, String::clone, |field, _, after| {
         if after.is_some() && identity.contains(field) {

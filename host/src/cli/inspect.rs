@@ -76,6 +76,8 @@ struct Facts<'a> {
     required: &'a [String],
     generated: &'a [String],
     identity: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alternating: Option<&'a str>,
     defaults: &'a BTreeMap<String, String>,
     #[serde(rename = "match")]
     matches: &'a BTreeMap<String, String>,
@@ -149,6 +151,7 @@ fn facts(component: &ComponentFile) -> Facts<'_> {
         required: &manifest.secret.required,
         generated: &manifest.secret.generated,
         identity: manifest.identity_fields(&generated_fields(manifest)).into_iter().collect(),
+        alternating: manifest.secret.alternating.as_deref(),
         defaults: &manifest.secret.defaults,
         matches: &manifest.secret.matches,
         endpoints: endpoints.collect(),
@@ -255,6 +258,9 @@ fn secret(manifest: &Manifest) -> Vec<String> {
     let identity = manifest.identity_fields(&generated_fields(manifest)).into_iter().collect::<Vec<_>>();
     if !identity.is_empty() {
         facts.push(format!("says who and where by {}", listed(&identity)));
+    }
+    if let Some(field) = &shape.alternating {
+        facts.push(format!("has two users of `{}` take turns if the operator wants that", legible::line(field)));
     }
     if !shape.matches.is_empty() {
         facts.push(format!("is recognised without a tag by {}", pairs(&shape.matches)));

@@ -96,6 +96,11 @@ pub enum RuleError {
          the secrets as well"
     )]
     NoControlByTag,
+    /// Users are to take turns, and nobody may change the other one.
+    #[error(
+        "sets `alternating_users` without `admin`: the user in use cannot change the other one. Name the secret of one that may"
+    )]
+    AlternatingWithoutAdmin,
     /// Its password options are impossible.
     #[error("has password options that cannot be met: {0}")]
     Password(#[from] PasswordError),

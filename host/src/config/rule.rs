@@ -37,6 +37,11 @@ pub struct SecretRule {
     /// Name or ARN of the secret that holds the admin credential. Without it a plugin never sees one. That secret names the same host
     /// as the rotated one, or `endpoints` says where the credential may be sent.
     pub admin: Option<String>,
+    /// Whether each rotation gives its new password to the other of two users, `NAME` and `NAME_clone`, so that the old credential
+    /// stays valid until the next rotation. Needs `admin`, and a plugin whose manifest names the field in `secret.alternating`.
+    /// Default false.
+    #[serde(default)]
+    pub alternating_users: bool,
     /// Which fields createSecret fills with new values.
     pub generated: Option<Vec<String>>,
     /// Where the plugin may connect ([`crate::capability::grant`] has the grammar). Without it: what `defaults` says, else where the
@@ -91,6 +96,9 @@ impl SecretRule {
             if self.insecure_skip_negative_control {
                 return Err(RuleError::NoControlByTag);
             }
+        }
+        if self.alternating_users && self.admin.is_none() {
+            return Err(RuleError::AlternatingWithoutAdmin);
         }
         PasswordPolicy::new(&self.password.clone().over(password.clone()))?;
         match self.generated.as_deref() {

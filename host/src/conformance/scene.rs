@@ -4,9 +4,8 @@ use super::ConformanceError;
 use super::case::{self, Case};
 use super::service::{Account, Service};
 use super::subject::Subject;
-use crate::candidate::Generated;
-use crate::password::PasswordPolicy;
 use crate::plugin::call::Handed;
+use crate::renewal::Renewal;
 use crate::secret::SecretValue;
 
 /// Everything that checks work with.
@@ -50,7 +49,7 @@ impl Bench {
     /// [`ConformanceError`] if the manifest's policy makes none.
     pub fn password(&self) -> Result<String, ConformanceError> {
         // To be stored in the service of the case, which is what it is for.
-        Ok(self.policy()?.1.generate().map_err(ConformanceError::Password)?.expose().to_owned())
+        Ok(self.renewal()?.policy.generate().map_err(ConformanceError::Password)?.expose().to_owned())
     }
 
     /// What createSecret generates in a secret of this case.
@@ -58,10 +57,10 @@ impl Bench {
     /// # Errors
     ///
     /// [`ConformanceError`] if the case's secret does not fit the plugin.
-    pub fn policy(&self) -> Result<(Generated, PasswordPolicy), ConformanceError> {
+    pub fn renewal(&self) -> Result<Renewal, ConformanceError> {
         let value = self.value(&Account { name: "windlass".to_owned() }, "password")?;
-        let generation = self.subject.choice().generation(&Subject::tags(), self.subject.manifest(), &value);
-        Ok(generation.map_err(|error| super::subject::SubjectError::Secret(Box::new(error)))?)
+        let renewal = self.subject.choice().renewal(&Subject::tags(), self.subject.manifest(), &value);
+        Ok(renewal.map_err(|error| super::subject::SubjectError::Secret(Box::new(error)))?)
     }
 
     /// The secret of an account with this password.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::facts::{Chosen, Facts, PluginFacts, Probe, ValueFacts, VersionFacts};
 use super::finding::Remedy;
-use crate::candidate::{self, CandidateError, Generated};
+use crate::candidate::CandidateError;
 use crate::capability::network::{Network, NetworkError};
 use crate::capability::refused_logins::RefusedLogins;
 use crate::choice::Choice;
@@ -15,11 +15,11 @@ use crate::config::Config;
 use crate::error::StepError;
 use crate::event::{SecretArn, VersionId};
 use crate::failure::Cause;
-use crate::password::PasswordPolicy;
 use crate::plugin::call::{CallError, Handed};
 use crate::plugin::code::compiler::Compiler;
 use crate::plugin::load::{LoadError, Plugin, Plugins};
 use crate::plugin::source::PluginSource;
+use crate::renewal::Renewal;
 use crate::secret::SecretValue;
 use crate::secrets::examination::Listed;
 use crate::secrets::{ErrorKind, Moved, SecretsError, SecretsManager};
@@ -77,8 +77,7 @@ pub struct Examination {
 /// What serves the secret, and what is needed for the negative control.
 struct Serving {
     trusted: Trusted,
-    generated: Generated,
-    policy: PasswordPolicy,
+    renewal: Renewal,
 }
 
 impl Examination {
@@ -169,21 +168,20 @@ impl Doctor {
             trusted_by: trusted.by().to_string(),
             endpoints: Vec::new(),
         });
-        let (generated, policy) = choice.generation(&tags, manifest, current)?;
-        generated.check_identity(manifest)?;
+        let renewal = choice.renewal(&tags, manifest, current)?;
+        renewal.generated.check_identity(manifest)?;
         chosen.endpoints = choice.endpoints(manifest, current)?.values().map(|endpoint| endpoint.address().to_string()).collect();
         let pending = facts.pending().map(|pending| pending.id.clone());
         for (version, value) in facts.versions.iter_mut().zip(values) {
             let (ValueFacts::Stored { differs, .. }, Some(value)) = (&mut version.value, value) else { continue };
             *differs = if Some(&version.id) == pending.as_ref() {
-                differences(&generated, &trusted, current, value)
+                differences(&renewal, &trusted, current, value)
             } else {
-                let identity = manifest.identity_fields(generated.fields());
-                let same = candidate::same_identity(&manifest.secret, identity, current, value);
+                let same = renewal.same_identity(manifest, current, value);
                 (!same).then(|| "who or where the credential is for".to_owned())
             };
         }
-        Ok(Serving { trusted, generated, policy })
+        Ok(Serving { trusted, renewal })
     }
 
     /// How many logins [`Doctor::probe`] would try at most; none if no plugin could try them.
@@ -286,7 +284,7 @@ impl Attempt<'_> {
 
     /// Logs in with a copy of a value that opens the service, corrupted on purpose; says why the answer proves nothing, if so.
     async fn control(&self, serving: &Serving, opening: &SecretValue) -> Option<String> {
-        let said = match serving.generated.corrupt(opening, &serving.policy) {
+        let said = match serving.renewal.corrupt(opening) {
             Ok(corrupted) => self.with(&corrupted).await,
             Err(why) => Probe::Unclear { why: why.to_string() },
         };
@@ -339,8 +337,8 @@ fn group(versions: &mut [VersionFacts], values: &[Option<SecretValue>]) {
 }
 
 /// What every step would refuse about this pending value: names of fields.
-fn differences(generated: &Generated, trusted: &Trusted, current: &SecretValue, pending: &SecretValue) -> Option<String> {
-    match generated.check(trusted.manifest(), current, pending) {
+fn differences(renewal: &Renewal, trusted: &Trusted, current: &SecretValue, pending: &SecretValue) -> Option<String> {
+    match renewal.check(trusted.manifest(), current, pending) {
         Ok(()) => None,
         Err(CandidateError::Differs { fields }) => Some(fields),
         Err(other) => Some(format!("a way that is refused: {other}")),

@@ -75,13 +75,24 @@ impl ErrorResponse {
         self.failure(cause, Effect::Unchanged, "the login", meaning)
     }
 
-    /// What this answer to ALTER ROLE means.
+    /// Whether only the statement failed, and the session goes on.
+    pub const fn of_the_statement(&self) -> bool {
+        self.of_the_statement
+    }
+
+    /// Whether there is no role of the name.
+    pub fn is_missing_role(&self) -> bool {
+        self.code == "42704"
+    }
+
+    /// What this answer to the change of a role means.
     pub fn of_the_change(&self) -> Failure {
         let (cause, meaning) = match self.code.as_bytes() {
             b"42501" => (Cause::Unauthorized, ": the user may not change this password"),
             b"42704" => (Cause::MalformedSecret, ": the server has no role of the name in the field `username`"),
             b"25006" => (Cause::Unsupported, ": transactions are read-only; the secret has to name the primary"),
             b"42601" | [b'0', b'A', ..] => (Cause::Unsupported, ": is it PostgreSQL 10 or later?"),
+            b"42710" => (Cause::Conflict, ": another session has made the same role"),
             [b'4', b'0', ..] | [b'5', b'5', ..] => (Cause::Conflict, ": another session changes the same role"),
             _ if self.updated_twice => (Cause::Conflict, ": another session changes the same role"),
             [b'0', b'8', ..] | [b'5', b'3' | b'7' | b'8', ..] => (Cause::Unreachable, ": the server could not finish it"),
@@ -92,7 +103,7 @@ impl ErrorResponse {
         };
         // In a conflict the other session may have made the same change.
         let certain = self.of_the_statement && cause != Cause::Conflict;
-        self.failure(cause, if certain { Effect::Unchanged } else { Effect::Unknown }, "ALTER ROLE", meaning)
+        self.failure(cause, if certain { Effect::Unchanged } else { Effect::Unknown }, "the change of the role", meaning)
     }
 
     fn failure(&self, cause: Cause, effect: Effect, what: &str, meaning: &str) -> Failure {
@@ -148,6 +159,7 @@ mod tests {
             ("25006", Cause::Unsupported, Effect::Unchanged),
             ("42601", Cause::Unsupported, Effect::Unchanged),
             ("40P01", Cause::Conflict, Effect::Unknown),
+            ("42710", Cause::Conflict, Effect::Unknown),
             ("55P03", Cause::Conflict, Effect::Unknown),
             ("57014", Cause::Unreachable, Effect::Unchanged),
             ("53100", Cause::Unreachable, Effect::Unchanged),

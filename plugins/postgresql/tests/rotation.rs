@@ -17,7 +17,7 @@ use windlass_sdk::{Cause, Effect, Outcome};
 /// What the server knows, and what it was asked to do.
 struct Roles {
     verifiers: BTreeMap<String, String>,
-    /// How it answers ALTER ROLE.
+    /// How it answers statements.
     answer: Answer,
     version: &'static str,
     statements: Vec<String>,
@@ -44,20 +44,45 @@ impl Roles {
         Self { verifiers: verifiers.into(), answer, version: "15.18 (Debian 15.18-0+deb12u1)", statements: Vec::new() }
     }
 
-    fn alter(&mut self, session: &str, statement: &str) -> Option<Vec<u8>> {
-        self.statements.push(statement.to_owned());
-        let (role, verifier) = statement.strip_prefix("ALTER ROLE \"")?.split_once("\" PASSWORD '")?;
-        let verifier = verifier.strip_suffix('\'')?.to_owned();
-        let refused = |code| Some(error("ERROR", code));
-        match self.answer {
-            Answer::Error(severity, code) => return Some(error(severity, code)),
-            Answer::Closed => return None,
-            Answer::OnlyRoot if session != "root" => return refused("42501"),
-            Answer::Honest | Answer::OnlyRoot | Answer::Lost => {}
+    /// Answers statements that are sent together: all of them happen, or none.
+    fn query(&mut self, session: &str, query: &str) -> Option<Vec<u8>> {
+        let before = self.verifiers.clone();
+        let mut answers = Vec::new();
+        for statement in query.split(';') {
+            self.statements.push(statement.to_owned());
+            match self.answer {
+                Answer::Error("ERROR", code) => return Some([error("ERROR", code), ready()].concat()),
+                Answer::Error(severity, code) => return Some(error(severity, code)),
+                Answer::Closed => return None,
+                Answer::OnlyRoot if session != "root" => return Some([error("ERROR", "42501"), ready()].concat()),
+                Answer::Honest | Answer::OnlyRoot | Answer::Lost => {}
+            }
+            match self.run(statement) {
+                Ok(tag) => answers.extend(message(b'C', tag)),
+                Err(code) => {
+                    self.verifiers = before;
+                    return Some([answers, error("ERROR", code), ready()].concat());
+                }
+            }
         }
-        let Some(stored) = self.verifiers.get_mut(role) else { return refused("42704") };
-        *stored = verifier;
-        matches!(self.answer, Answer::Honest | Answer::OnlyRoot).then(|| [message(b'C', b"ALTER ROLE\0"), ready()].concat())
+        matches!(self.answer, Answer::Honest | Answer::OnlyRoot).then(|| [answers, ready()].concat())
+    }
+
+    fn run(&mut self, statement: &str) -> Result<&'static [u8], &'static str> {
+        let role = |text: &str| text.split('"').nth(1).unwrap().to_owned();
+        let verifier = || statement.split('\'').nth(1).unwrap().to_owned();
+        if let Some(rest) = statement.strip_prefix("ALTER ROLE ") {
+            let stored = self.verifiers.get_mut(&role(rest)).ok_or("42704")?;
+            if rest.contains(" PASSWORD ") {
+                *stored = verifier();
+            }
+            Ok(b"ALTER ROLE\0")
+        } else if let Some(rest) = statement.strip_prefix("CREATE ROLE ") {
+            self.verifiers.insert(role(rest), verifier()).map_or(Ok(b"CREATE ROLE\0"), |_| Err("42710"))
+        } else {
+            let first = role(statement.strip_prefix("GRANT ").unwrap());
+            self.verifiers.contains_key(&first).then_some(b"GRANT ROLE\0".as_slice()).ok_or("42704")
+        }
     }
 }
 
@@ -136,7 +161,7 @@ fn serve(stream: &TcpStream, roles: &Mutex<Roles>) -> Option<()> {
     send([authentication(0, ""), message(b'S', version.as_bytes()), message(b'K', &[0; 8]), ready()].concat())?;
     loop {
         let statement = String::from_utf8(read(stream, false)?).ok()?;
-        let answer = roles.lock().unwrap().alter(user, statement.trim_end_matches('\0'))?;
+        let answer = roles.lock().unwrap().query(user, statement.trim_end_matches('\0'))?;
         send(answer)?;
     }
 }
@@ -204,6 +229,52 @@ fn a_role_that_is_missing_is_not_created() {
     let failure = scene.set_secret::<PostgreSql>().unwrap_err();
     assert_eq!((failure.cause(), failure.effect()), (Cause::MalformedSecret, Effect::Unchanged));
     assert!(!roles.lock().unwrap().verifiers.contains_key("ghost"));
+}
+
+/// The current user is `current`, and it is the turn of `pending`.
+fn turn(current: &str, pending: &str, roles: Roles) -> (Scene, Arc<Mutex<Roles>>) {
+    let (scene, roles) = scene(roles);
+    let scene = scene.pending(secret(pending, "new")).current(secret(current, "now")).admin(secret("root", "root"));
+    (scene, roles)
+}
+
+#[test]
+fn the_second_role_is_made_with_the_rights_of_the_first() {
+    let (mut scene, roles) = turn("app", "app_clone", Roles::new("now", Answer::OnlyRoot));
+    assert_eq!(scene.set_secret::<PostgreSql>(), Ok(Outcome::Changed));
+    assert_eq!(scene.test_secret::<PostgreSql>(), Ok(()));
+    let rights = ["GRANT \"app\" TO \"app_clone\"", "ALTER ROLE \"app_clone\" SET role = \"app\""];
+    let mut statements = std::mem::take(&mut roles.lock().unwrap().statements);
+    let secretly = |statement: &mut String| statement.truncate(statement.find('$').unwrap_or(usize::MAX).min(statement.len()));
+    statements.iter_mut().for_each(secretly);
+    let of_role = |verb: &str, more: &str| format!("{verb} ROLE \"app_clone\"{more} PASSWORD 'SCRAM-SHA-256");
+    assert_eq!(statements[0], of_role("ALTER", ""));
+    assert_eq!(statements[1], of_role("CREATE", " LOGIN"));
+    assert_eq!(statements[2..], [rights, rights].concat());
+    // Whoever takes the rights away finds them given again.
+    assert_eq!(scene.set_secret::<PostgreSql>(), Ok(Outcome::Unchanged));
+    assert_eq!(roles.lock().unwrap().statements, rights);
+}
+
+#[test]
+fn the_first_role_is_never_made() {
+    let mut roles = Roles::new("before", Answer::OnlyRoot);
+    roles.verifiers.insert("app_clone".to_owned(), quick_verifier("now"));
+    let (mut scene, roles) = turn("app_clone", "app", roles);
+    assert_eq!(scene.set_secret::<PostgreSql>(), Ok(Outcome::Changed));
+    assert_eq!(roles.lock().unwrap().statements.len(), 1);
+    roles.lock().unwrap().verifiers.remove("app");
+    let failure = scene.set_secret::<PostgreSql>().unwrap_err();
+    assert_eq!((failure.cause(), failure.effect()), (Cause::MalformedSecret, Effect::Unchanged));
+}
+
+#[test]
+fn a_name_that_the_server_would_cut_is_refused() {
+    let user = "x".repeat(60);
+    let (mut scene, roles) = turn(&user, &format!("{user}_clone"), Roles::new("now", Answer::Honest));
+    let failure = scene.set_secret::<PostgreSql>().unwrap_err();
+    assert_eq!((failure.cause(), failure.effect()), (Cause::MalformedSecret, Effect::Unchanged));
+    assert!(roles.lock().unwrap().statements.is_empty());
 }
 
 #[test]

@@ -68,6 +68,32 @@ test("the previous credential helps when the current one is refused, and before 
   assert.deepEqual(fake.steps, ["login previous", "change by previous", "login pending", "settle by pending"]);
 });
 
+test("the other of two users is changed by the admin alone", () => {
+  for (const [user, ...expected] of [
+    ["app_clone", "login admin", "other user: admin", "change by admin"],
+    ["app", "login current", "change by current"],
+  ]) {
+    const fake = service("now", "before", "root");
+    class TakingTurns extends fake.Plugin {
+      alternating = "username";
+
+      changeOther(role, next, current) {
+        assert.deepEqual([next.role, current.role], ["pending", "current"]);
+        fake.steps.push(`other user: ${role}`);
+        this.change(role, next);
+      }
+    }
+    const playing = new Scene({
+      pending: { username: user, password: "new" },
+      current: { username: "app", password: "now" },
+      previous: { username: "app_clone", password: "before" },
+      admin: { password: "root" },
+    });
+    assert.equal(playing.setSecret(TakingTurns), "changed");
+    assert.deepEqual(fake.steps, [...expected, "login pending", "settle by pending"]);
+  }
+});
+
 test("the admin changes and settles what the user may not", () => {
   const fake = service("now", "root");
   fake.change = fake.settle = onlyAdmin(fake);

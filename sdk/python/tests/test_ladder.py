@@ -72,6 +72,31 @@ class Ladder(unittest.TestCase):
         self.assertIs(scene.set_secret(self.plugin), Outcome.CHANGED)
         self.assertEqual(self.steps[:2], ["login previous", "change by previous"])
 
+    def test_the_other_of_two_users_is_changed_by_the_admin_alone(self) -> None:
+        test = self
+
+        class TakingTurns(self.plugin):
+            alternating = "username"
+
+            def change_other(self, session: Role, new: Credential, current: Credential) -> None:
+                test.assertEqual((new.role, current.role), (Role.PENDING, Role.CURRENT))
+                test.steps.append(f"other user: {session.value}")
+                self.change(session, new)
+
+        for user, expected in (
+            ("app_clone", ["login admin", "other user: admin", "change by admin"]),
+            ("app", ["login current", "change by current"]),
+        ):
+            self.valid, self.steps = ["now", "before", "root"], []
+            scene = Scene(
+                pending={"username": user, "password": "new"},
+                current={"username": "app", "password": "now"},
+                previous={"username": "app_clone", "password": "before"},
+                admin={"password": "root"},
+            )
+            self.assertIs(scene.set_secret(TakingTurns), Outcome.CHANGED)
+            self.assertEqual(self.steps, [*expected, "login pending", "settle by pending"])
+
     def only_admin(self, role: Role, new: str = "") -> None:
         if role is not Role.ADMIN:
             raise Unauthorized("may not")

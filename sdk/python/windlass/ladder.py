@@ -25,7 +25,10 @@ def climb(service: Service[Any], versions: Versions) -> bool:
     else:
         settle(service, session, versions)
         return False
-    for credential in (versions.current, versions.previous, versions.admin):
+    # Nobody but an admin changes another user.
+    user = service.alternating
+    other = user is not None and versions.pending.get(user) != versions.current.get(user)
+    for credential in (versions.admin,) if other else (versions.current, versions.previous, versions.admin):
         if credential is None:
             continue
         try:
@@ -36,7 +39,10 @@ def climb(service: Service[Any], versions: Versions) -> bool:
         except Failure as failure:
             raise failure.unchanged()
         try:
-            call(service.change, session, versions.pending)
+            if other:
+                call(service.change_other, session, versions.pending, versions.current)
+            else:
+                call(service.change, session, versions.pending)
         except Failure as failure:
             if failure.effect is not Effect.UNCHANGED:
                 return look_again(service, failure, versions)

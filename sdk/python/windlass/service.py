@@ -46,13 +46,19 @@ class Service(Steps, Generic[Session]):
     The SDK makes both steps of it. `test-secret` is a login. `set-secret` is a ladder:
 
     1. If the pending credential logs in, an earlier run did the work: `settle`, outcome unchanged.
-    2. Else the first of current, previous and admin that logs in and may do it makes the change.
+    2. Else the first of current, previous and admin that logs in and may do it makes the change; only admin where two users take
+       turns (`alternating`).
     3. After a change that succeeded, or whose answer was lost, the pending credential is tried again before anything is reported;
        and likewise if none could make the change, because another run of the step may have made it meanwhile.
 
     A failure other than `Unauthorized` ends the step where it happens. An exception that is no `Failure` counts as `Internal`, and in
     `change` as an answer that was lost. Streams that a session opened are closed before the next login.
     """
+
+    alternating: str | None = None
+    """The field of the secret that names the user, if the plugin can change another user than that of the current credential. The
+    manifest names the same field in `secret.alternating`; where the operator has two users take turns, the pending credential names
+    the other one."""
 
     @abstractmethod
     def login(self, credential: Credential) -> Session:
@@ -72,6 +78,15 @@ class Service(Steps, Generic[Session]):
         Raises `Unauthorized` with effect unchanged if the session lacks the right; the ladder goes on to the next credential. Where
         the change may have happened, say so by the effect: the ladder looks before it reports.
         """
+
+    def change_other(self, session: Session, new: Credential, current: Credential) -> None:
+        """Makes the service accept `new`, which names another user than `current`, and makes that user if there is none. The session
+        belongs to the admin credential. Called instead of `change` where two users take turns. The user has to get what the one of
+        `current` may do before anybody can log in with `new`, or in `settle`. Does what `change` does unless overridden.
+
+        Raises as `change` does.
+        """
+        self.change(session, new)
 
     def settle(self, session: Session, versions: Versions) -> None:
         """Finishes what goes with a change: persists it, retires the previous credential. Runs in every `set-secret` once the pending

@@ -11,7 +11,11 @@ pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure>
         // Nothing was sent but a login, so nothing changed, whatever became of the connection.
         Err(failure) => return Err(failure.unchanged()),
     }
-    for credential in [Some(&versions.current), versions.previous.as_ref(), versions.admin.as_ref()].into_iter().flatten() {
+    let (current, previous) = (&versions.current, versions.previous.as_ref());
+    // Nobody but an admin changes another user.
+    let other = S::ALTERNATING.is_some_and(|user| versions.pending.field(user) != current.field(user));
+    let own = if other { [None, None] } else { [Some(current), previous] };
+    for credential in own.into_iter().chain([versions.admin.as_ref()]).flatten() {
         let mut session = match login::<S>(credential) {
             Ok(session) => session,
             Err(refused) if refused.cause() == Cause::Unauthorized => {
@@ -20,7 +24,12 @@ pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure>
             }
             Err(failure) => return Err(failure.unchanged()),
         };
-        match S::change(&mut session, &versions.pending) {
+        let changed = if other {
+            S::change_other(&mut session, &versions.pending, current)
+        } else {
+            S::change(&mut session, &versions.pending)
+        };
+        match changed {
             Err(refused) if refused.refuses_credential() => note(&mut refusals, credential, &refused),
             Err(failure) if failure.effect() == Effect::Unchanged => return Err(failure),
             changed => {

@@ -7,7 +7,8 @@ use crate::{Credential, Failure, Versions};
 /// The SDK makes both steps of it. `test-secret` is a login. `set-secret` is a ladder:
 ///
 /// 1. If the pending credential logs in, an earlier run did the work: [`settle`](Service::settle), outcome unchanged.
-/// 2. Else the first of current, previous and admin that logs in and may do it makes the change.
+/// 2. Else the first of current, previous and admin that logs in and may do it makes the change; only admin where two users take turns
+///    ([`ALTERNATING`](Service::ALTERNATING)).
 /// 3. After a change that succeeded, or whose answer was lost, the pending credential is tried again before anything is reported; and
 ///    likewise if none could make the change, because another run of the step may have made it meanwhile.
 ///
@@ -15,6 +16,11 @@ use crate::{Credential, Failure, Versions};
 pub trait Service {
     /// What a login yields: an open connection, a token, or the credential for a protocol that sends it each time.
     type Session;
+
+    /// The field of the secret that names the user, if the plugin can change another user than that of the current credential. Default
+    /// none. The manifest names the same field in `secret.alternating`; where the operator has two users take turns, the pending
+    /// credential names the other one.
+    const ALTERNATING: Option<&'static str> = None;
 
     /// Proves that the service accepts this credential by using it. Changes nothing. Called several times in a step.
     ///
@@ -32,6 +38,19 @@ pub trait Service {
     /// `unauthorized` with effect `unchanged` if the session lacks the right; the ladder goes on to the next credential. Where the
     /// change may have happened, say so by the effect: the ladder looks before it reports.
     fn change(session: &mut Self::Session, new: &Credential) -> Result<(), Failure>;
+
+    /// Makes the service accept `new`, which names another user than `current`, and makes that user if there is none. The session belongs
+    /// to the admin credential. Called instead of [`change`](Service::change) where two users take turns. The user has to get what
+    /// the one of `current` may do before anybody can log in with `new`, or in [`settle`](Service::settle). Does what `change` does
+    /// unless overridden.
+    ///
+    /// # Errors
+    ///
+    /// As `change`.
+    fn change_other(session: &mut Self::Session, new: &Credential, current: &Credential) -> Result<(), Failure> {
+        let _ = current;
+        Self::change(session, new)
+    }
 
     /// Finishes what goes with a change: persists it, retires the previous credential. Runs in every `set-secret` once the pending
     /// credential logs in, also when an earlier run made the change and then crashed, so it must be repeatable. Does nothing unless

@@ -25,6 +25,29 @@ enum Change {
 
 struct Fake;
 
+/// The same service, where users take turns.
+struct TakingTurns;
+
+impl Service for TakingTurns {
+    type Session = Session;
+
+    const ALTERNATING: Option<&'static str> = Some("username");
+
+    fn login(credential: &Credential) -> Result<Session, Failure> {
+        Fake::login(credential)
+    }
+
+    fn change(session: &mut Session, new: &Credential) -> Result<(), Failure> {
+        Fake::change(session, new)
+    }
+
+    fn change_other(session: &mut Session, new: &Credential, current: &Credential) -> Result<(), Failure> {
+        assert_eq!((new.role(), current.role()), (Role::Pending, Role::Current));
+        did("other user:", session.0);
+        Fake::change(session, new)
+    }
+}
+
 struct Session(Role);
 
 fn password(of: &Credential) -> String {
@@ -111,6 +134,21 @@ fn the_admin_changes_and_settles_what_the_user_may_not() {
     let changing = ["login current", "change by current", "login admin", "change by admin"];
     let settling = ["login pending", "settle by pending", "login admin", "settle by admin"];
     assert_eq!(steps(), [changing, settling].concat());
+}
+
+#[test]
+fn the_other_of_two_users_is_changed_by_the_admin_alone() {
+    let valid = ["now", "before", "root"];
+    let versions = |scene: Scene, user| {
+        let scene = scene.pending([("username", user), ("password", "new")]).current([("username", "app"), ("password", "now")]);
+        scene.previous([("username", "app_clone"), ("password", "before")]).admin([("password", "root")])
+    };
+    let mut turns = versions(scene(&valid, Change::Works), "app_clone");
+    assert_eq!(turns.set_secret::<TakingTurns>(), Ok(Outcome::Changed));
+    assert_eq!(steps(), ["login admin", "other user: admin", "change by admin", "login pending"]);
+    let mut alone = versions(scene(&valid, Change::Works), "app");
+    assert_eq!(alone.set_secret::<TakingTurns>(), Ok(Outcome::Changed));
+    assert_eq!(steps(), ["login current", "change by current", "login pending"]);
 }
 
 #[test]

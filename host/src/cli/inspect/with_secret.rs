@@ -127,7 +127,7 @@ mod tests {
     fn says_everything_that_the_host_would_refuse() {
         insta::assert_snapshot!(told(r#"{"password": 1, "host": "https://canary"}"#), @r"
         refused: the secret has no field `user`, which plugin `acme` requires. Add it to the secret's JSON object
-        refused: the secret's field `password` is to be generated but is not a JSON string. Make it one, or name other fields in `generated`
+        refused: a rotation replaces the secret's field `password`, which is not a JSON string. Make it one, or name other fields in `generated`
         refused: the secret's field `host` cannot be used in the address of the plugin's endpoint `api`: it is a URL or a path; write the bare host name
         ");
     }

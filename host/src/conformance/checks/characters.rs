@@ -46,7 +46,7 @@ pub(super) async fn passwords(bench: &mut Bench) -> Result<Verdict, ConformanceE
     const RAW: &str = "hand a password over as data (a length, a parameter, an escaped literal), never as a part of a command; or exclude in \
                        the manifest's [password] what the service cannot take";
     let mut flaws = Flaws::default();
-    let policy = bench.policy()?.1;
+    let policy = bench.renewal()?.policy;
     let long: String = "Aa1-".repeat(LONG / 4);
     let (mut worked, mut excluded, mut too_long) = (0, 0, "");
     for password in PASSWORDS.into_iter().chain([long.as_str()]) {
