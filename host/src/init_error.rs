@@ -5,24 +5,20 @@
 //!
 //! Source: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror>
 
-use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use serde_json::json;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::capability::network::NetworkError;
 use crate::config::ConfigError;
 use crate::log::UnknownLevel;
+use crate::plain_http::{authority_and_path, exchange};
 use crate::plugin::load::LoadError;
 
 /// Why the function does not start.
@@ -80,7 +76,7 @@ impl InitError {
         message
     }
 
-    /// Tells Lambda. `runtime_api` is the value of `AWS_LAMBDA_RUNTIME_API`, `host:port`; nothing else is connected to.
+    /// Tells Lambda. `runtime_api` is the value of `AWS_LAMBDA_RUNTIME_API`; nothing else is connected to.
     ///
     /// # Errors
     ///
@@ -91,41 +87,21 @@ impl InitError {
 
     async fn report_within(&self, runtime_api: &str, patience: Duration) -> Result<(), String> {
         let body = json!({ "errorType": self.error_type(), "errorMessage": self.message(), "stackTrace": [] });
+        let (authority, path) = authority_and_path(runtime_api);
         let request = Request::builder()
             .method(Method::POST)
-            .uri("/2018-06-01/runtime/init/error")
-            .header(HOST, runtime_api)
+            .uri(format!("{path}/2018-06-01/runtime/init/error"))
+            .header(HOST, authority)
             .header(CONTENT_TYPE, "application/json")
             .header("Lambda-Runtime-Function-Error-Type", self.error_type())
             .body(Full::new(Bytes::from(body.to_string())))
             .map_err(|error| error.to_string())?;
-        match timeout(patience, send(runtime_api, request)).await {
-            Ok(sent) => sent,
+        match timeout(patience, exchange(authority, request)).await {
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+            Ok(Ok(answer)) => Err(format!("the Runtime API answered {}", answer.status())),
+            Ok(Err(why)) => Err(why),
             Err(_) => Err(format!("no answer within {} ms", patience.as_millis())),
         }
-    }
-}
-
-async fn send(runtime_api: &str, request: Request<Full<Bytes>>) -> Result<(), String> {
-    #[expect(clippy::disallowed_methods, reason = "the function's own Runtime API, which Lambda names; plugins have no part in it")]
-    let stream = TcpStream::connect(runtime_api).await.map_err(|error| error.to_string())?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let exchange = async {
-        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        // Read to its end, so that the connection is closed in order.
-        let _whole = answer.into_body().collect().await;
-        if status.is_success() { Ok(()) } else { Err(format!("the Runtime API answered {status}")) }
-    };
-    // The connection moves the bytes while the exchange waits for them; its own errors reach the exchange.
-    let connection = async {
-        let _ = connection.await;
-        std::future::pending::<Infallible>().await
-    };
-    let (exchange, connection) = (pin!(exchange), pin!(connection));
-    tokio::select! {
-        sent = exchange => sent,
-        never = connection => match never {},
     }
 }
 
@@ -171,6 +147,21 @@ mod tests {
 
         {"errorMessage":"the environment variable WINDLASS_PLUGIN is unknown. Known: WINDLASS_CONFIG, WINDLASS_PLUGINS, WINDLASS_LOG","errorType":"Windlass.Configuration","stackTrace":[]}
         "#);
+    }
+
+    #[tokio::test]
+    async fn a_double_of_lambda_is_told_below_its_path() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = format!("http://{}/.rt/windlass/", listener.local_addr().unwrap());
+        let asked = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 64];
+            stream.read_exact(&mut asked).await.unwrap();
+            String::from_utf8(asked.to_vec()).unwrap()
+        };
+        let error = error();
+        let (asked, _unanswered) = tokio::join!(asked, error.report_within(&api, Duration::from_secs(5)));
+        assert!(asked.starts_with("POST /.rt/windlass/2018-06-01/runtime/init/error HTTP/1.1\r\n"), "{asked}");
     }
 
     #[rstest]

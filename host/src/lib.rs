@@ -62,12 +62,14 @@ pub mod event;
 pub mod failure;
 pub mod fields;
 pub mod init_error;
+pub mod invocation_deadline;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod log;
 pub mod manifest;
 pub mod package;
 pub mod password;
+mod plain_http;
 pub mod plugin;
 pub mod redact;
 pub mod renewal;

@@ -11,7 +11,7 @@
 //! ```text
 //! server ── exchange ── backend ── protocol ── store    every operation is a pure step of the store, made durable, then answered
 //!             └ fault      │  └──── durability
-//!                          └─ engine ── invoker ── in process, or bootstrap_process over runtime_api
+//!                          └─ engine ── invoker ── in process, bootstrap_process over runtime_api, or lambda_endpoint
 //! ```
 
 pub mod api;
@@ -26,6 +26,7 @@ pub mod exchange;
 pub mod fault;
 pub mod ids;
 pub mod invoker;
+pub mod lambda_endpoint;
 pub mod protocol;
 pub mod runtime_api;
 pub mod schedule;

@@ -23,6 +23,7 @@ use windlass::config::Config;
 use windlass::dumpable;
 use windlass::error::StepError;
 use windlass::init_error::InitError;
+use windlass::invocation_deadline::time_left;
 use windlass::plugin::code::compiler::Compiler;
 use windlass::plugin::load::Plugins;
 use windlass::plugin::source::PluginSource;
@@ -112,6 +113,6 @@ async fn serve(rotator: Rotator) -> Result<(), lambda_runtime::Error> {
 
 async fn handle(rotator: Arc<Rotator>, event: LambdaEvent<Box<RawValue>>) -> Result<(), StepError> {
     // Lambda's deadline is a time of day; inside, time only moves forward.
-    let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let left = time_left(event.context.deadline(), SystemTime::now());
     rotator.run(event.payload.get().as_bytes(), Instant::now() + left).await.map(|_| ())
 }

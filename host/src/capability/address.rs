@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::capability::endpoint::{Address, Endpoint, ip_address};
 use crate::config::{Config, Loopback};
+use crate::plain_http::authority_and_path;
 
 /// Why an address is never reachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,7 +116,7 @@ impl AddressPolicy {
                 LoopbackPolicy::Endpoints(entries.iter().map(parse).collect::<Result<_, _>>()?)
             }
         };
-        let runtime_api = config.runtime_api.as_deref().map(Address::parse).transpose();
+        let runtime_api = config.runtime_api.as_deref().map(|api| Address::parse(authority_and_path(api).0)).transpose();
         Ok(Self { loopback, runtime_api: runtime_api.map_err(|why| AddressPolicyError::RuntimeApi { why })? })
     }
 
@@ -348,6 +349,8 @@ mod tests {
         assert_eq!(judge("[::ffff:10.7.7.7]:9001"), Err(Forbidden::RuntimeApi));
         assert_eq!(judge("[64:ff9b::10.7.7.7]:9001"), Err(Forbidden::RuntimeApi));
         assert_eq!((judge("10.7.7.8:9001"), judge("10.7.7.7:9002")), (Ok(()), Ok(())));
+        let of_a_double = policy(Loopback::Local, Some("http://[::]:9001/.rt/windlass"));
+        assert_eq!(of_a_double.judge(&endpoint("a:9001"), "127.0.0.1:9001".parse().unwrap()), Err(Forbidden::RuntimeApi));
         let named = policy(Loopback::Local, Some("Runtime.example:9001"));
         assert_eq!(named.judge_name(&endpoint("runtime.example.:9001")), Err(Forbidden::RuntimeApi));
         assert_eq!(named.judge_name(&endpoint("runtime.example:9002")), Ok(()));
@@ -355,6 +358,7 @@ mod tests {
 
     #[rstest]
     #[case::loopback(Config { loopback: some(&["localhost"]), ..Config::with_plugins(PathBuf::new()) })]
+    #[case::runtime_api_over_tls(Config { runtime_api: Some("https://a:1".to_owned()), ..Config::with_plugins(PathBuf::new()) })]
     #[case::runtime_api(Config { runtime_api: Some("localhost".to_owned()), ..Config::with_plugins(PathBuf::new()) })]
     fn a_policy_that_cannot_be_read_stops_the_start(#[case] config: Config) {
         assert!(AddressPolicy::new(&config).is_err());

@@ -23,6 +23,7 @@ use crate::local::bootstrap_process::{BootstrapError, BootstrapProcess, Function
 use crate::local::engine::{Engine, Happened, Pace, Report};
 use crate::local::fault::Fault;
 use crate::local::invoker::Invoker;
+use crate::local::lambda_endpoint::LambdaEndpoint;
 use crate::local::server::{Listen, ListenError, Server};
 use crate::local::service_proxy::{ProxiedService, ServiceProxy};
 use crate::local::state_file::StateFileError;
@@ -47,15 +48,21 @@ pub struct LocalArgs {
     /// Let other machines connect. Everyone who reaches the address reads every secret.
     #[arg(long)]
     pub danger_listen_anywhere: bool,
-    /// The folder that holds the plugins.
-    #[arg(long, value_name = "DIR")]
-    pub plugins: PathBuf,
+    /// The folder that holds the plugins. A function behind --lambda-endpoint has its own.
+    #[arg(long, value_name = "DIR", required_unless_present = "lambda_endpoint")]
+    pub plugins: Option<PathBuf>,
     /// The ARN to rotate with; its region and account are those of the secrets.
     #[arg(long, value_name = "ARN", default_value = FunctionArn::DEFAULT)]
     pub function_arn: String,
     /// Run the steps in this `bootstrap` executable, as Lambda does, instead of in this process.
     #[arg(long, value_name = "PATH")]
     pub bootstrap: Option<PathBuf>,
+    /// Invoke the function there, as the API of Lambda does it: http://HOST:PORT of cargo-lambda, SAM or another double of Lambda.
+    ///
+    /// That function, of whatever make, has to be told where this Secrets Manager is: AWS_ENDPOINT_URL_SECRETS_MANAGER, or
+    /// SECRETS_MANAGER_ENDPOINT for AWS's templates. Its name is that of --function-arn.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["bootstrap", "config", "plugins"])]
+    pub lambda_endpoint: Option<LambdaEndpoint>,
     /// The configuration of the rotation function.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -131,12 +138,12 @@ pub enum LocalError {
 ///
 /// [`LocalError`], before anything is served, except when the standard output goes away.
 pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError> {
-    if !args.plugins.is_dir() {
-        return Err(LocalError::Plugins { path: args.plugins });
+    if let Some(path) = args.plugins.as_ref().filter(|path| !path.is_dir()) {
+        return Err(LocalError::Plugins { path: path.clone() });
     }
     let function = FunctionArn::parse(&args.function_arn)?;
     // The function in `--bootstrap` reads it for itself, with the first rotation; mistakes are for now.
-    let mut config = Config::with_plugins(args.plugins.clone());
+    let mut config = Config::with_plugins(args.plugins.clone().unwrap_or_default());
     if let Some(path) = &args.config {
         config.read_file(path)?;
     }
@@ -147,8 +154,9 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
         Some(path) => Backend::with_state_file(store, path)?,
         None => Backend::with_store(store),
     };
-    let plugins = args.plugins.clone();
-    backend.when_swapped(move || swap_plugins(&plugins));
+    if let Some(plugins) = args.plugins.clone() {
+        backend.when_swapped(move || swap_plugins(&plugins));
+    }
     args.fault.iter().for_each(|fault| backend.faults().arm(fault.clone()));
     let mut proxies = Vec::new();
     for service in &args.service_proxy {
@@ -156,20 +164,21 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
     }
     let server = Server::start(listen.map_err(LocalError::Listen)?, backend.clone()).await.map_err(LocalError::Listen)?;
     let endpoint = server.endpoint();
-    let invoker = match args.bootstrap.clone() {
-        Some(executable) => Invoker::Bootstrap(Box::new(
+    let invoker = match (args.bootstrap.clone(), args.lambda_endpoint.clone()) {
+        (_, Some(lambda)) => Invoker::Lambda(lambda, function.clone()),
+        (Some(executable), None) => Invoker::Bootstrap(Box::new(
             BootstrapProcess::new(FunctionSettings {
                 executable,
                 function: function.clone(),
                 endpoint: endpoint.clone(),
-                plugins: Some(args.plugins.clone()),
+                plugins: args.plugins.clone(),
                 config: args.config.clone(),
                 variables: Vec::new(),
                 output: Output::StandardError,
             })
             .await?,
         )),
-        None => in_process(config, &server).await?,
+        (None, None) => in_process(config, &server).await?,
     };
     // Before the first line is printed, so that whoever waits for it may send a signal.
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

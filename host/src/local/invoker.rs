@@ -1,4 +1,4 @@
-//! Who runs a step: code of this process, or a real function executable.
+//! Who runs a step: code of this process, a real function executable, or a Lambda that something else provides.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 use super::bootstrap_process::BootstrapProcess;
 use super::exchange::{Blow, Interference};
+use super::lambda_endpoint::LambdaEndpoint;
+use super::store::FunctionArn;
 use crate::rotation::{Rotator, StepReport};
 
 /// What the rotation function answered: its payload, which Secrets Manager ignores, or its error.
@@ -41,6 +43,8 @@ pub enum Invoker {
     InProcess(Box<Run>),
     /// An executable that speaks to a Runtime API, as in Lambda.
     Bootstrap(Box<BootstrapProcess>),
+    /// A function behind an endpoint of Lambda. Nobody here can kill it: an invocation that is killed is only given up.
+    Lambda(LambdaEndpoint, FunctionArn),
 }
 
 impl Invoker {
@@ -117,13 +121,14 @@ impl Invoker {
                 Err(_) => Err(timed_out()),
             },
             Self::Bootstrap(process) => process.invoke(event.to_vec(), deadline).await,
+            Self::Lambda(endpoint, function) => endpoint.invoke(function, event.to_vec(), deadline).await,
         }
     }
 
     /// Ends the function's process. Code of this process dies when its future is dropped.
     pub(super) fn kill(&self) {
         match self {
-            Self::InProcess(_) => {}
+            Self::InProcess(_) | Self::Lambda(..) => {}
             Self::Bootstrap(process) => process.kill(),
         }
     }
@@ -170,7 +175,6 @@ mod tests {
 
     use super::*;
     use crate::local::backend::Backend;
-    use crate::local::store::FunctionArn;
 
     const EVENT: &[u8] = br#"{"SecretId":"arn"}"#;
 

@@ -70,6 +70,11 @@ impl FunctionArn {
         &self.text
     }
 
+    /// The function's name, without a qualifier.
+    pub fn name(&self) -> &str {
+        self.text.split(':').nth(6).expect("an ARN of a function was parsed")
+    }
+
     /// The region of the function and the secrets.
     pub fn region(&self) -> &str {
         &self.region
