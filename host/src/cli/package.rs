@@ -1,10 +1,13 @@
 //! `windlass package`: the deployable zip. The same inputs make the same bytes.
 
+mod program;
+
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Write};
 use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
+use program::ProgramError;
 use serde::Serialize;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
@@ -75,25 +78,13 @@ pub enum PackError {
         /// Why.
         source: io::Error,
     },
-    /// A program is for another machine.
-    #[error("{} is no program for Lambda on {}: {found}. Build it for that machine, or choose it with --target", path.display(), target.name())]
-    OtherMachine {
+    /// A program would not run.
+    #[error("{} {why}", path.display())]
+    Program {
         /// The program.
         path: PathBuf,
-        /// The machine that was asked for.
-        target: Target,
-        /// What the program is.
-        found: String,
-    },
-    /// A program is from another release.
-    #[error(
-        "{} was not built with the engine `{CODE_VERSION}` of this `windlass`, so it would not run the code that is compiled here. Build \
-         both from the same source",
-        path.display()
-    )]
-    OtherEngine {
-        /// The program.
-        path: PathBuf,
+        /// Why.
+        why: ProgramError,
     },
     /// The plugins cannot be listed.
     #[error(transparent)]
@@ -233,33 +224,10 @@ fn programs(args: &Args, target: Target, entries: &mut Entries) -> Result<(), Pa
     for (name, path) in [("bootstrap", Some(&bootstrap)), ("windlass-compile", args.compiler.as_ref())] {
         let Some(path) = path else { continue };
         let bytes = read(path)?;
-        check_program(path, &bytes, target)?;
+        program::check(&bytes, target).map_err(|why| PackError::Program { path: path.clone(), why })?;
         add(entries, name, bytes, true);
     }
     Ok(())
-}
-
-/// Whether a program is one for this machine that runs the code that is compiled here.
-///
-/// Source: the header of ELF, <https://gabi.xinuos.com/elf/02-eheader.html>
-fn check_program(path: &Path, bytes: &[u8], target: Target) -> Result<(), PackError> {
-    let machine = bytes.get(18..20).map(|machine| u16::from_le_bytes([machine[0], machine[1]]));
-    let found = match (bytes.starts_with(b"\x7fELF\x02\x01"), machine, target) {
-        (true, Some(62), Target::X86_64) | (true, Some(183), Target::Aarch64) => None,
-        (true, Some(62), _) => Some("it is one for x86_64".to_owned()),
-        (true, Some(183), _) => Some("it is one for aarch64".to_owned()),
-        (true, Some(other), _) => Some(format!("it is one for ELF machine {other}")),
-        (false, ..) | (true, None, _) => Some("it is no 64-bit program for Linux".to_owned()),
-    };
-    if let Some(found) = found {
-        return Err(PackError::OtherMachine { path: path.to_owned(), target, found });
-    }
-    let version = CODE_VERSION.as_bytes();
-    if bytes.windows(version.len()).any(|window| window == version) {
-        Ok(())
-    } else {
-        Err(PackError::OtherEngine { path: path.to_owned() })
-    }
 }
 
 /// The configuration and the files that it names.
@@ -341,40 +309,4 @@ fn zipped(entries: &Entries) -> Result<Vec<u8>, PackError> {
         zip.write_all(bytes).map_err(zip::result::ZipError::from)?;
     }
     Ok(zip.finish()?.into_inner())
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    fn elf(class: u8, machine: u8, text: &str) -> Vec<u8> {
-        let mut bytes = b"\x7fELF".to_vec();
-        bytes.extend([class, 1]);
-        bytes.resize(18, 0);
-        bytes.extend([machine, 0]);
-        bytes.extend(text.as_bytes());
-        bytes
-    }
-
-    #[rstest]
-    #[case::right(elf(2, 62, CODE_VERSION), Target::X86_64, None)]
-    #[case::right_on_arm(elf(2, 183, CODE_VERSION), Target::Aarch64, None)]
-    #[case::other_machine(
-        elf(2, 183, CODE_VERSION),
-        Target::X86_64,
-        Some("no program for Lambda on x86_64: it is one for aarch64")
-    )]
-    #[case::small_machine(elf(1, 62, CODE_VERSION), Target::X86_64, Some("it is no 64-bit program"))]
-    #[case::script(b"#!/bin/sh\necho no\n".to_vec(), Target::X86_64, Some("it is no 64-bit program"))]
-    #[case::nothing(Vec::new(), Target::X86_64, Some("it is no 64-bit program"))]
-    #[case::other_release(elf(2, 62, "windlass wasmtime-48.0.7 1"), Target::X86_64, Some("was not built with the engine"))]
-    fn a_program_that_would_not_run_is_not_packed(#[case] bytes: Vec<u8>, #[case] target: Target, #[case] expected: Option<&str>) {
-        let checked = check_program(Path::new("bootstrap"), &bytes, target).map_err(|error| error.to_string());
-        match expected {
-            None => assert_eq!(checked, Ok(())),
-            Some(part) => assert!(checked.clone().unwrap_err().contains(part), "{checked:?}"),
-        }
-    }
 }
