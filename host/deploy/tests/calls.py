@@ -101,7 +101,6 @@ def never(arn):
                 "UpdateSecret",
             )
         ),
-        ("lists secrets", Call("secretsmanager:ListSecrets", "*")),
         ("reads many secrets at once", Call("secretsmanager:BatchGetSecretValue", "*")),
         ("creates a secret", on_secret("CreateSecret", arn, None)),
         ("asks for a random password, which it makes itself", Call("secretsmanager:GetRandomPassword", "*")),
@@ -117,6 +116,7 @@ def never(arn):
     ]
 
 
+LISTING = [("lists secrets for a heartbeat", Call("secretsmanager:ListSecrets", "*"))]
 LOGGING = [("makes a log stream", about_log("CreateLogStream")), ("writes its log", about_log("PutLogEvents"))]
 HAVING_INTERFACES = [(f"has Lambda call {action}", Call(action, "*")) for action in INTERFACES]
 CODE_WITH_INTERFACES = [(f"calls {action} itself", Call(action, "*", {"lambda:SourceFunctionArn": FUNCTION_ARN})) for action in INTERFACES]
@@ -131,6 +131,7 @@ JUDGED = {
         [*rotation_of(OWN), *LOGGING],
         [
             *never(OWN),
+            *LISTING,
             *((f"{what}, in another account", call) for what, call in rotation_of(SHARED)),
             *((f"{what}, in another region", call) for what, call in rotation_of(secret("prod/redis/app", region="us-east-1"))),
             ("reads an admin secret that nobody bound", on_secret("GetSecretValue", ADMIN_SECRET, None, "AWSCURRENT")),
@@ -153,6 +154,7 @@ JUDGED = {
         ],
         [
             *never(OWN),
+            *LISTING,
             *CODE_WITH_INTERFACES,
             ("uses the key itself", Call("kms:Decrypt", SECRETS_KEY, {"kms:EncryptionContext:SecretARN": OWN})),
             ("uses the key through another service", with_key("Decrypt", SECRETS_KEY, OWN, VIA_S3)),
@@ -177,6 +179,7 @@ JUDGED = {
             *rotation_of(OWN),
             *((f"{what}, of the account that shares it", call) for what, call in rotation_of(SHARED)),
             *LOGGING,
+            *LISTING,
             *HAVING_INTERFACES,
             ("has Secrets Manager encrypt a value", with_key("GenerateDataKey", SECRETS_KEY, OWN)),
             ("has Secrets Manager decrypt a value of the other account", with_key("Decrypt", SECOND_SECRETS_KEY, SHARED)),
@@ -222,6 +225,7 @@ JUDGED = {
         [
             *rotation_of(OWN),
             *LOGGING,
+            *LISTING,
             *HAVING_INTERFACES,
             ("reads a plugin anywhere in the bucket", about_object("GetObject", "acme-plugins", "redis.wasm")),
         ],

@@ -67,14 +67,18 @@ NARROW = {
     "logRetentionDays": "365",
     "logKmsKeyArn": LOG_KEY,
     "alarmTopicKmsKeyArn": TOPIC_KEY,
+    "heartbeatSchedule": "cron(0 6 * * ? *)",
 }
 
-# Into a VPC later, with a topic that exists, plugins from a whole bucket.
+# Into a VPC later, with a topic that exists, plugins from a whole bucket, a heartbeat every six hours and no dashboard.
 LATER_IN_A_VPC = {
     **SMALLEST,
     "networkInterfacePermissions": "always",
     "alarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call",
     "pluginBucket": "acme-plugins",
+    "dashboard": "false",
+    "heartbeatSchedule": "rate(6 hours)",
+    "heartbeatAlarmPeriod": "21600",
 }
 
 ALL = {"smallest": SMALLEST, "as AWS": AS_AWS, "narrow": NARROW, "later in a VPC": LATER_IN_A_VPC}

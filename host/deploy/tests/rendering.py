@@ -29,6 +29,7 @@ ATTRIBUTES = {
     "FunctionSecurityGroup.GroupId": "sg-0123456789abcdef0",
     "EndpointSecurityGroup.GroupId": "sg-0123456789abcdef1",
     "FailedRotations.Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/made-up",
+    "Heartbeat.Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/made-up-heartbeat",
 }
 REFERENCES = {
     "Function": "{functionName}",
@@ -158,6 +159,10 @@ class Rendering:
             return self.parameters[name]
         return REFERENCES[name].format(**self.parameters)
 
+    def _named(self, name):
+        """What stands in a text as `${name}`, which is a reference or, with a dot, an attribute."""
+        return ATTRIBUTES[name].format(**self.parameters) if "." in name else self._reference(name)
+
     def _function(self, name, argument):
         match name:
             case "Fn::If":
@@ -180,7 +185,9 @@ class Rendering:
                 index, values = self.value(argument)
                 return values[int(index)]
             case "Fn::Sub":
-                return re.sub(r"\$\{([^}]+)\}", lambda name: self._reference(name[1]), argument)
+                text, own = argument if isinstance(argument, list) else (argument, {})
+                own = self.value(own)
+                return re.sub(r"\$\{([^}]+)\}", lambda name: own[name[1]] if name[1] in own else self._named(name[1]), text)
             case "Fn::GetAtt":
-                return ATTRIBUTES[".".join(argument)].format(**self.parameters)
+                return self._named(".".join(argument))
         raise NotImplementedError(f"the template uses {name}, which this renderer does not know: teach it, or use another function")

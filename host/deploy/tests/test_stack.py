@@ -3,8 +3,8 @@
 moto is no AWS. What it does not do is not shown here, but by other tests or not at all:
 
 - It neither checks AllowedPattern, AllowedValues and Rules nor asks for capabilities (test_parameters.py evaluates the former).
-- It makes no alarms and no topic policy (the alarms are given to it by PutMetricAlarm below), sends no events to SNS, and takes the log
-  away with its stack.
+- It makes no alarms, no topic policy, no saved queries and no configuration of asynchronous invocations (the alarms are given to it by
+  PutMetricAlarm below), sends no events to SNS, and takes the log away with its stack.
 - Of a function it forgets layers, architecture, tags and the log group; of a role that a change set changes it keeps the old policy.
 - It enforces no policy (test_role.py judges the role), and invokes no function without Docker.
 - Of a stack that a change set made it reports no outputs (they are looked at in one that was made at once), and of a change set that only
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import boto3
 from moto.server import ThreadedMotoServer
-from parameter_sets import ALL, NARROW, SMALLEST
+from parameter_sets import ALL, LATER_IN_A_VPC, NARROW
 from rendering import ACCOUNT, REGION, TEMPLATE, Rendering
 
 AWS = os.environ.get("WINDLASS_AWS_CLI") or str(Path(sys.executable).parent / "aws")
@@ -152,6 +152,10 @@ class StackTest(unittest.TestCase):
         for property_of_the_repository in ("LicenseUrl", "ReadmeUrl"):
             self.assertRegex(text, rf"{property_of_the_repository}: s3://acme-deployments/[0-9a-f]{{32}}")
 
+    def test_what_is_packaged_is_small_enough_to_be_given_as_a_file(self):
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+        self.assertLessEqual(len(self.packaged.read_bytes()), 51_200)
+
     def test_one_change_set_makes_a_function_that_list_functions_shows_and_the_next_one_changes_it(self):
         parameters = {"functionName": "made", "memorySize": "512", "excludeCharacters": "/@"}
         self.change("made", "first", parameters, "CREATE")
@@ -259,7 +263,8 @@ class StackTest(unittest.TestCase):
         self.assertEqual(target["Arn"], self.resource("heard", "Topic"))
         # moto cannot send events to SNS, so that a queue takes the topic's place, and other tests' rules are not to hear of it.
         for each in events.list_rules()["Rules"]:
-            events.remove_targets(Rule=each["Name"], Ids=[target["Id"]])
+            others = [other["Id"] for other in events.list_targets_by_rule(Rule=each["Name"])["Targets"]]
+            events.remove_targets(Rule=each["Name"], Ids=others)
         queue = sqs.create_queue(QueueName="heard")["QueueUrl"]
         events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:heard"}])
         service, call = "AWS Service Event via CloudTrail", "AWS API Call via CloudTrail"
@@ -283,12 +288,34 @@ class StackTest(unittest.TestCase):
                 sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         self.assertEqual(sorted(heard), [(service, name) for name in ("RotationAbandoned", "RotationFailed", "TestRotationFailed")])
 
+    def test_a_schedule_has_the_rule_that_sends_the_heartbeat_to_the_function(self):
+        self.create("beating", functionName="beating", heartbeatSchedule="rate(1 day)")
+        events, rule = self.client("events"), self.resource("beating", "Heartbeat")
+        self.assertEqual(events.describe_rule(Name=rule)["ScheduleExpression"], "rate(1 day)")
+        (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
+        self.assertEqual((target["Arn"], target["Input"]), (self.function("beating")["FunctionArn"], '{"windlass":"heartbeat"}'))
+        policy = json.loads(self.client("lambda").get_policy(FunctionName="beating")["Policy"])
+        (statement,) = [each for each in policy["Statement"] if each["Principal"] == {"Service": "events.amazonaws.com"}]
+        ((key, arn),) = statement["Condition"]["ArnLike"].items()
+        self.assertEqual((key.lower(), arn), ("aws:sourcearn", events.describe_rule(Name=rule)["Arn"]))
+
+    def test_it_has_a_dashboard_unless_it_is_to_have_none(self):
+        self.create("seen", functionName="seen")
+        self.create("unseen", functionName="unseen", dashboard="false")
+        cloudwatch = self.client("cloudwatch")
+        body = json.loads(cloudwatch.get_dashboard(DashboardName="seen")["DashboardBody"])
+        self.assertEqual(body, json.loads(Rendering(functionName="seen").properties("Dashboard")["DashboardBody"]))
+        self.assertNotIn("unseen", [each["DashboardName"] for each in cloudwatch.list_dashboards()["DashboardEntries"]])
+
     def test_cloudwatch_takes_the_alarms_as_they_are_rendered(self):
-        cloudwatch, rendering = self.client("cloudwatch"), Rendering(**SMALLEST)
-        for name in ("ErrorAlarm", "ThrottleAlarm", "DurationAlarm"):
+        cloudwatch, rendering = self.client("cloudwatch"), Rendering(**LATER_IN_A_VPC)
+        for name in [name for name, resource in rendering.resources().items() if resource["Type"] == "AWS::CloudWatch::Alarm"]:
             with self.subTest(alarm=name):
-                cloudwatch.put_metric_alarm(AlarmName=name, **rendering.properties(name))
-                (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+                alarm = rendering.properties(name)
+                # CloudFormation makes numbers of parameters.
+                numbers = {"Period": int(alarm["Period"])} if "Period" in alarm else {}
+                cloudwatch.put_metric_alarm(**{**alarm, **numbers})
+                (alarm,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
                 self.assertEqual(alarm["AlarmActions"], rendering.properties(name)["AlarmActions"])
 
 

@@ -8,8 +8,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from parameter_sets import ALL, AS_AWS, NARROW, SMALLEST
+from parameter_sets import ALL, AS_AWS, FUNCTION_ARN, LATER_IN_A_VPC, NARROW, SMALLEST
 from rendering import ACCOUNT, REGION, TEMPLATE, Rendering, template
+from samples import metrics
 
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_available-rotation-templates.html
 PARAMETERS_OF_AWS = [
@@ -65,6 +66,12 @@ VALUES = {
     "logKmsKeyArn": (["alias/logs"], [KEY]),
     "alarmTopicArn": (["on-call", f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call.fifo"], [f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call"]),
     "alarmTopicKmsKeyArn": (["alias/aws/sns"], [KEY]),
+    "dashboard": (["yes", "True", ""], ["false"]),
+    "heartbeatSchedule": (
+        ["daily", "1 day", "rate(1 days)", "rate(0 days)", "rate(2 day)", "rate(30 seconds)", "cron(0 6 * * ?)", "cron(0  6 * * ? *)", "0 6 * * ? *"],
+        ["rate(1 day)", "rate(12 hours)", "rate(10 minutes)", "cron(0 6 * * ? *)", "cron(0/30 8-18 ? * MON-FRI *)"],
+    ),
+    "heartbeatAlarmPeriod": (["0", "60", "1 day", "172800"], ["3600", "86400"]),
 }
 
 # A rule, parameters that break it, and how its message begins.
@@ -146,15 +153,51 @@ class ResourcesTest(unittest.TestCase):
             done = subprocess.run([lint, "--regions", REGION, "--", *files], capture_output=True, text=True, timeout=300, check=False)
             self.assertEqual((done.returncode, done.stdout), (0, ""))
 
-    def test_a_lambda_that_every_deployment_has_is_synchronous_and_unreserved(self):
+    def test_every_deployment_has_a_lambda_that_is_unreserved_and_runs_no_event_twice(self):
         for parameters in ALL.values():
             rendering = Rendering(**parameters)
             properties = rendering.properties("Function")
             self.assertEqual((properties["Runtime"], properties["Handler"]), ("provided.al2023", "bootstrap"))
             self.assertNotIn("ReservedConcurrentExecutions", properties)
             self.assertNotIn("DeadLetterConfig", properties)
-            types = {resource["Type"] for resource in rendering.resources().values()}
-            self.assertNotIn("AWS::Lambda::EventInvokeConfig", types)
+            asynchronous = rendering.properties("AsynchronousInvocations")
+            self.assertEqual((asynchronous["FunctionName"], asynchronous["Qualifier"]), (parameters["functionName"], "$LATEST"))
+            self.assertEqual(asynchronous["MaximumRetryAttempts"], 0)
+            self.assertNotIn("DestinationConfig", asynchronous)
+
+    def test_a_schedule_sends_the_heartbeat_to_the_function_and_that_rule_alone_may(self):
+        for parameters in (NARROW, LATER_IN_A_VPC):
+            rendering = Rendering(**parameters)
+            rule = rendering.properties("Heartbeat")
+            self.assertEqual((rule["ScheduleExpression"], rule["State"]), (parameters["heartbeatSchedule"], "ENABLED"))
+            (target,) = rule["Targets"]
+            self.assertEqual((target["Arn"], json.loads(target["Input"])), (FUNCTION_ARN, {"windlass": "heartbeat"}))
+            permission = rendering.properties("HeartbeatPermission")
+            self.assertEqual((permission["Principal"], permission["Action"]), ("events.amazonaws.com", "lambda:InvokeFunction"))
+            self.assertEqual(permission["SourceArn"], f"arn:aws:events:{REGION}:{ACCOUNT}:rule/made-up-heartbeat")
+
+    def test_without_a_schedule_there_is_nothing_of_the_heartbeat(self):
+        for parameters in (SMALLEST, AS_AWS):
+            rendering = Rendering(**parameters)
+            left = [name for name in rendering.resources() if name.startswith("Heartbeat")]
+            # A saved query does nothing until somebody runs it.
+            self.assertEqual(left, ["HeartbeatFindings"])
+            self.assertNotIn("ListForHeartbeat", [statement["Sid"] for statement in rendering.statements()])
+
+    def test_the_heartbeat_alarms_go_off_at_any_drift_at_two_unreachable_periods_and_when_none_comes(self):
+        rendering = Rendering(**LATER_IN_A_VPC)
+        alarms = {name: rendering.properties(f"Heartbeat{name}Alarm") for name in ("Drift", "Unreachable", "Missing")}
+        for name, periods, comparison, missing in [
+            ("Drift", 1, "GreaterThanOrEqualToThreshold", "notBreaching"),
+            ("Unreachable", 2, "GreaterThanOrEqualToThreshold", "notBreaching"),
+            ("Missing", 2, "LessThanThreshold", "breaching"),
+        ]:
+            alarm = alarms[name]
+            self.assertEqual((alarm["EvaluationPeriods"], alarm["ComparisonOperator"], alarm["Threshold"]), (periods, comparison, 1), name)
+            self.assertEqual((alarm["TreatMissingData"], alarm["Period"]), (missing, "21600"), name)
+            # CloudWatch looks back seven days at most, and one day with periods of less than an hour.
+            for seconds in template()["Parameters"]["heartbeatAlarmPeriod"]["AllowedValues"]:
+                self.assertLessEqual(seconds * periods, 7 * 86400 if seconds >= 3600 else 86400)
 
     def test_its_variables_are_those_that_the_function_reads(self):
         config = (TEMPLATE.parents[1] / "src/config.rs").read_text()
@@ -217,9 +260,10 @@ class ResourcesTest(unittest.TestCase):
             topic = rendering.parameters["alarmTopicArn"] or rendering.outputs()["TopicArn"]
             (target,) = rendering.properties("FailedRotations")["Targets"]
             heard = [target["Arn"]]
-            for name in ("ErrorAlarm", "ThrottleAlarm", "DurationAlarm"):
-                heard += rendering.properties(name)["AlarmActions"]
-            self.assertEqual(heard, [topic] * 4)
+            alarms = [each["Properties"] for each in rendering.resources().values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+            for alarm in alarms:
+                heard += alarm["AlarmActions"]
+            self.assertEqual(heard, [topic] * (7 if rendering.parameters["heartbeatSchedule"] else 4))
 
     def test_the_duration_alarm_goes_off_above_four_fifths_of_the_timeout(self):
         for timeout in (30, 120, 900):
@@ -255,6 +299,22 @@ class GuideTest(unittest.TestCase):
     def test_it_explains_every_statement_of_the_role(self):
         statements = {statement["Sid"] for parameters in ALL.values() for statement in Rendering(**parameters).statements()}
         self.assertEqual(sorted(self.rows("What the role allows")), sorted(statements))
+
+    def test_it_has_a_first_move_for_every_type_of_error_once(self):
+        failures = set(re.findall(r"`(Windlass\.\w+)`", TEMPLATE.parents[1].joinpath("FAILURES.md").read_text()))
+        self.assertGreater(len(failures), 40)
+        _, _, rest = self.guide.partition("\n## Troubleshooting\n")
+        section, _, _ = rest.partition("\n## ")
+        rows = re.findall(r"^\| `(Windlass\.\w+)` \| (.+) \| (.+) \|$", section, re.MULTILINE)
+        self.assertEqual(sorted(name for name, _, _ in rows), sorted(failures))
+
+    def test_its_links_into_itself_lead_somewhere(self):
+        headings = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", self.guide, re.MULTILINE)}
+        self.assertEqual([link for link in re.findall(r"\]\(#([^)]+)\)", self.guide) if link not in headings], [])
+
+    def test_it_names_every_alarm(self):
+        alarms = [name for name, resource in template()["Resources"].items() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+        self.assertEqual(sorted(self.rows("Watching it")), sorted(alarms + [name for _, name, _ in metrics()]))
 
     def test_it_names_every_output(self):
         for output in template()["Outputs"]:
