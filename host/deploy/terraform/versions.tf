@@ -1,0 +1,11 @@
+terraform {
+  # Validations that look at other variables are of 1.9.
+  required_version = ">= 1.9"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 6.0"
+    }
+  }
+}
