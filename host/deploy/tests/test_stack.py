@@ -27,6 +27,7 @@ import boto3
 from moto.server import ThreadedMotoServer
 from parameter_sets import ALL, LATER_IN_A_VPC, NARROW
 from rendering import ACCOUNT, REGION, TEMPLATE, Rendering
+from repository import for_repository
 
 AWS = os.environ.get("WINDLASS_AWS_CLI") or str(Path(sys.executable).parent / "aws")
 
@@ -79,10 +80,10 @@ class StackTest(unittest.TestCase):
             made_up.writestr("bootstrap", f"#!/bin/sh\n# {content}\n")
 
     @classmethod
-    def package(cls):
+    def package(cls, template="template.yaml"):
         packaged = cls.folder / f"packaged-{len(list(cls.folder.glob('packaged-*')))}.yaml"
         cls.aws(
-            "cloudformation", "package", "--template-file", str(cls.folder / "host/deploy/template.yaml"),
+            "cloudformation", "package", "--template-file", str(cls.folder / "host/deploy" / template),
             "--s3-bucket", "acme-deployments", "--output-template-file", str(packaged),
         )  # fmt: skip
         return packaged
@@ -155,6 +156,13 @@ class StackTest(unittest.TestCase):
     def test_what_is_packaged_is_small_enough_to_be_given_as_a_file(self):
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
         self.assertLessEqual(len(self.packaged.read_bytes()), 51_200)
+
+    def test_what_is_published_can_be_packaged_and_makes_the_function(self):
+        (self.folder / "host/deploy/repository.json").write_text(json.dumps(for_repository()))
+        packaged = self.package("repository.json")
+        self.assertRegex(packaged.read_text(), r"ReadmeUrl: s3://acme-deployments/[0-9a-f]{32}")
+        self.change("published", "first", {"functionName": "published"}, "CREATE", packaged)
+        self.assertEqual(self.listed("published")["Runtime"], "provided.al2023")
 
     def test_one_change_set_makes_a_function_that_list_functions_shows_and_the_next_one_changes_it(self):
         parameters = {"functionName": "made", "memorySize": "512", "excludeCharacters": "/@"}
