@@ -1,7 +1,7 @@
 resource "aws_cloudwatch_event_rule" "heartbeat" {
   count               = local.has_heartbeat ? 1 : 0
   name_prefix         = local.name_prefix
-  description         = "Has ${var.function_name} try whether each of its secrets still opens its service."
+  description         = "Has ${var.function_name} try whether secrets still open their services."
   schedule_expression = var.heartbeat_schedule
   state               = "ENABLED"
 }

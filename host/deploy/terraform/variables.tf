@@ -405,7 +405,7 @@ variable "dashboard" {
 }
 
 variable "heartbeat_schedule" {
-  description = "When the function tries whether each secret still opens its service, without changing anything: rate(1 day) or cron(0 6 * * ? *), in UTC. Empty: never. A heartbeat logs in to every service."
+  description = "When the function tries whether secrets whose rules say `heartbeat = true` still open their services, without changing anything: rate(1 day) or cron(0 6 * * ? *), in UTC. Empty: never."
   type        = string
   default     = ""
   nullable    = false

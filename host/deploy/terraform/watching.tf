@@ -1,7 +1,7 @@
 locals {
   queries = {
     "failed steps, and what to do"            = <<-EOT
-      filter message = "step failed"
+      filter message in ["step failed", "heartbeat failed"]
       | display @timestamp, step, error_type, secret, plugin, cause, effect, retry, blame, error
       | sort @timestamp desc
       | limit 50

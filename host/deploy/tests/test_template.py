@@ -195,7 +195,8 @@ class ResourcesTest(unittest.TestCase):
             alarm = alarms[name]
             self.assertEqual((alarm["EvaluationPeriods"], alarm["ComparisonOperator"], alarm["Threshold"]), (periods, comparison, 1), name)
             self.assertEqual((alarm["TreatMissingData"], alarm["Period"]), (missing, "21600"), name)
-            # CloudWatch looks back seven days at most, and one day with periods of less than an hour.
+            # CloudWatch looks back seven days at most, and one day with periods of less than an hour:
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
             for seconds in template()["Parameters"]["heartbeatAlarmPeriod"]["AllowedValues"]:
                 self.assertLessEqual(seconds * periods, 7 * 86400 if seconds >= 3600 else 86400)
 
@@ -306,7 +307,8 @@ class GuideTest(unittest.TestCase):
         _, _, rest = self.guide.partition("\n## Troubleshooting\n")
         section, _, _ = rest.partition("\n## ")
         rows = re.findall(r"^\| `(Windlass\.\w+)` \| (.+) \| (.+) \|$", section, re.MULTILINE)
-        self.assertEqual(sorted(name for name, _, _ in rows), sorted(failures))
+        named = [name for name, _, _ in rows]
+        self.assertEqual((sorted(failures - set(named)), len(named)), ([], len(set(named))))
 
     def test_its_links_into_itself_lead_somewhere(self):
         headings = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", self.guide, re.MULTILINE)}
