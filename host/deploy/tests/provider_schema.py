@@ -40,6 +40,9 @@ RESOURCES = [
 ]
 DATA_SOURCES = ["aws_caller_identity", "aws_partition", "aws_region"]
 
+# How the package's code lists an attribute or a block.
+ENTRY = re.compile(r'(\w+): \{\s*value: [^\n]*\n\s*isBlock: (\w+),\s*type: "(\w+)",\s*storageClassType: "(\w+)"')
+
 SCALARS = {"string": "string", "number": "number", "boolean": "bool", "any": "bool"}
 
 
@@ -60,9 +63,8 @@ class Declarations:
         start = "synthesizeHclAttributes()" if top else f"function {interface[0].lower()}{interface[1:]}ToHclTerraform(struct)"
         _, _, rest = self.code.partition(start)
         attributes, blocks = {}, {}
-        for name, is_block, kind, stored in re.findall(
-            r"(\w+): \{\s*value: [^\n]*\n\s*isBlock: (\w+),\s*type: \"(\w+)\",\s*storageClassType: \"(\w+)\"", rest.partition("remove undefined attributes")[0]
-        ):
+        entries, _, _ = rest.partition("remove undefined attributes")
+        for name, is_block, kind, stored in ENTRY.findall(entries):
             required, declared_type = declared[name]
             if is_block == "true":
                 inner = re.match(r"\w+", declared_type)[0]

@@ -48,9 +48,7 @@ def variable(name, value):
 
 
 # Parameters that are lists with commas in CloudFormation.
-LISTS = {
-    name for name, declaration in template()["Parameters"].items() if ",subnet-" in (pattern := declaration.get("AllowedPattern", "")) or "(," in pattern
-}
+LISTS = {name for name, declaration in template()["Parameters"].items() if "(," in declaration.get("AllowedPattern", "")}
 
 
 class Terraform:

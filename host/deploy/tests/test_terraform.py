@@ -43,7 +43,7 @@ class ModuleTest(unittest.TestCase):
         for name, parameters in ALL.items():
             made = as_template(self.plans[name][0])
             rendering = Rendering(**parameters)
-            wanted = {each: comparable(resource["Properties"]) if "Properties" in resource else {} for each, resource in rendering.resources().items()}
+            wanted = {each: comparable(resource.get("Properties", {})) for each, resource in rendering.resources().items()}
             # The zip is a file here, and the format is Lambda's default.
             del wanted["Function"]["Code"]
             wanted["Function"]["LoggingConfig"]["LogFormat"] = "Text"
