@@ -5,12 +5,14 @@ unpacked and its `bootstrap` speaks to cargo-lambda's Runtime API, `windlass loc
 knows the accounts. The jobs are those of AWS's article on functions for other services:
 https://repost.aws/knowledge-center/secrets-manager-function-unsupported-service
 
-Run by `host/deploy/check --jobs`, which installs what is needed. Prints a line for each job, and ends with 1 if one failed.
+Run by `host/deploy/check --jobs`, which installs what is needed. Prints a line for each job, and ends with 1 if one failed. Numbers as
+arguments are jobs; 8 needs 1. WINDLASS_BOOTSTRAP is the function, WINDLASS_MACHINE its machine, WINDLASS_EMULATOR what runs it here.
 """
 
 import contextlib
 import json
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -29,6 +31,9 @@ PROGRAMS = Path(sys.executable).parent
 AWS = os.environ["WINDLASS_AWS_CLI"]
 REGION = "eu-west-1"
 FUNCTION_ARN = f"arn:aws:lambda:{REGION}:123456789012:function:windlass"
+BOOTSTRAP = Path(os.environ.get("WINDLASS_BOOTSTRAP") or TARGET / "debug/bootstrap")
+MACHINE = os.environ.get("WINDLASS_MACHINE") or platform.machine()
+EMULATOR = os.environ.get("WINDLASS_EMULATOR", "").split()
 PATIENCE = 60
 
 
@@ -47,10 +52,13 @@ def main():
         ("A service that cannot be reached is named, with host, port and stage", Jobs.name_what_is_out_of_reach),
         ("The plugin is chosen by a tag and the secret is rotated", Jobs.rotate),
     ]
+    chosen = {int(number) for number in sys.argv[1:]} or set(range(1, len(jobs) + 1))
     failed = 0
     with contextlib.ExitStack() as stack:
         the = Jobs(stack)
         for number, (what, job) in enumerate(jobs, 1):
+            if number not in chosen:
+                continue
             began = time.monotonic()
             try:
                 seen = job(the)
@@ -83,8 +91,8 @@ class Jobs:
         # Only because this service runs on this machine.
         configuration.write_text(f'danger_loopback_endpoints = ["127.0.0.1:{self.redis.port}", "127.0.0.1:{self.redis.closed_port}"]\n')
         made = run(
-            [TARGET / "debug/windlass", "package", "--plugins", plugins, "--config", configuration, "--json"]
-            + ["--bootstrap", TARGET / "debug/bootstrap", "--out", self.zip]
+            [TARGET / "debug/windlass", "package", "--plugins", plugins, "--config", configuration, "--target", MACHINE, "--json"]
+            + ["--bootstrap", BOOTSTRAP, "--out", self.zip]
         )  # fmt: skip
         digest = json.loads(made)["digest"]
         with zipfile.ZipFile(self.zip) as packed:
@@ -207,7 +215,7 @@ class Jobs:
             **aws_environment(),
         }
         with (self.folder / "function.log").open("w") as log:
-            start(self.stack, [self.unpacked / "bootstrap"], environment, cwd=self.unpacked, stdout=log, stderr=log)
+            start(self.stack, [*EMULATOR, self.unpacked / "bootstrap"], environment, cwd=self.unpacked, stdout=log, stderr=log)
 
     def secrets_manager(self, *arguments):
         return aws(self.local.endpoint, "secretsmanager", *arguments)
