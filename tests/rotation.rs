@@ -27,6 +27,8 @@ mod client_certificates;
 mod hostile_plugins;
 #[path = "rotation/interrupted.rs"]
 mod interrupted;
+#[path = "rotation/log_lines.rs"]
+mod log_lines;
 #[path = "rotation/scene.rs"]
 mod scene;
 #[path = "rotation/swap.rs"]

@@ -2,9 +2,14 @@
 //! and its connections.
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_secretsmanager::config::SharedHttpClient;
+use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents, SharedHttpClient};
+use aws_sdk_secretsmanager::error::BoxError;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpClient, http_client_fn};
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::retries::RequestAttempts;
+
+use crate::time_account::tried_again;
 
 /// AWS, as the environment of this process says how to reach it. Cheap to copy.
 #[derive(Debug, Clone)]
@@ -38,6 +43,28 @@ impl Aws {
 pub(crate) fn http_client() -> SharedHttpClient {
     let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     http_client_fn(move |settings, components| client.http_connector(settings, components))
+}
+
+/// Notes in the step's account when a request is sent again.
+#[derive(Debug)]
+pub(crate) struct CountsRepeats;
+
+impl Intercept for CountsRepeats {
+    fn name(&self) -> &'static str {
+        "CountsRepeats"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        request: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if request.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1) {
+            tried_again();
+        }
+        Ok(())
+    }
 }
 
 /// The innermost cause of an error, which names what failed (`Connection refused`); the outer ones only say that something did.

@@ -21,6 +21,7 @@ mod code;
 pub mod error;
 pub mod explain;
 pub mod limits;
+pub mod log;
 pub mod rule;
 pub mod s3;
 pub mod swap;
@@ -29,6 +30,7 @@ pub mod trust;
 pub use client_certificate::ClientCertificateFiles;
 pub use error::{ConfigError, RuleError};
 pub use limits::{Limit, Limits, LimitsTable};
+use log::LogTable;
 pub use rule::{SecretPattern, SecretRule};
 use s3::{S3Prefixes, S3Table};
 use swap::SwapWithinRotation;
@@ -65,6 +67,10 @@ pub struct Config {
     pub s3: S3Prefixes,
     /// Which code that was made ahead of time may run, by the file and by the package that the function is.
     pub code: CodePolicy,
+    /// What the function's log shows.
+    pub log: LogTable,
+    /// The function's name, by which its metrics are told from those of others: `AWS_LAMBDA_FUNCTION_NAME`, `windlass` without it.
+    pub function: String,
 }
 
 /// Which loopback addresses plugins may reach. In Lambda the Runtime API and extensions listen there.
@@ -116,6 +122,8 @@ struct File {
     s3: Option<S3Table>,
     #[serde(default)]
     code: CodeTable,
+    #[serde(default)]
+    log: LogTable,
 }
 
 #[derive(Deserialize, Default)]
@@ -160,6 +168,7 @@ impl Config {
             match name.as_str() {
                 "SECRETS_MANAGER_ENDPOINT" => config.secrets_manager_endpoint = Some(value),
                 "AWS_LAMBDA_RUNTIME_API" => config.runtime_api = Some(value),
+                "AWS_LAMBDA_FUNCTION_NAME" => config.function = value,
                 "WINDLASS_PLUGINS" => config.plugins = std::env::split_paths(&value).collect(),
                 "WINDLASS_CONFIG" => file = Some(PathBuf::from(value)),
                 "WINDLASS_LOG" => {} // read by `log`
@@ -199,6 +208,8 @@ impl Config {
             trust: Trust::default(),
             s3: S3Prefixes::default(),
             code: CodePolicy::default(),
+            log: LogTable::default(),
+            function: "windlass".to_owned(),
         }
     }
 
@@ -243,6 +254,7 @@ impl Config {
         self.ca_files.extend(file.tls.ca_files.iter().map(|ca| folder.join(ca)));
         self.defaults = file.defaults;
         self.limits = file.limits;
+        self.log = file.log;
         if !file.danger_loopback_endpoints.is_empty() && self.loopback != Loopback::Local {
             self.loopback = Loopback::Endpoints(file.danger_loopback_endpoints);
         }

@@ -1,8 +1,7 @@
 //! Why a step did not finish: what happened, who has to act, whether another attempt can help.
 //!
-//! lambda_runtime logs a handler's error with `Debug` and answers Lambda with its `Diagnostic`, so everything in here is fit to be
-//! shown: names, numbers, and texts that passed the redactor. CloudTrail's RotationFailed event and the function's log carry
-//! [`StepError::error_type`] and the message.
+//! Everything in here is fit to be shown: names, numbers, and texts that passed the redactor. CloudTrail's RotationFailed event and the
+//! function's log carry [`StepError::error_type`] and the message.
 
 use std::time::Duration;
 
@@ -449,6 +448,41 @@ impl StepError {
 }
 
 impl StepError {
+    /// What the plugin reported, if its report is what the step failed for.
+    pub fn reported(&self) -> Option<(Cause, Effect)> {
+        match self {
+            Self::Rejected { cause, effect, .. }
+            | Self::Plugin { why: CallError::Failure { cause, effect, .. }, .. }
+            | Self::TooManyRefusedLogins { why: CallError::Failure { cause, effect, .. }, .. }
+            | Self::ControlInconclusive { why: CallError::Failure { cause, effect, .. }, .. }
+            | Self::CanaryFailed { why: CallError::Failure { cause, effect, .. }, .. } => Some((*cause, *effect)),
+            Self::OutOfTime { error, .. } => error.reported(),
+            Self::Event(_)
+            | Self::NotRotatable(_)
+            | Self::Secrets(_)
+            | Self::NoCurrentValue
+            | Self::NoPendingValue { .. }
+            | Self::NoAdminValue { .. }
+            | Self::AdminElsewhere { .. }
+            | Self::Candidate(_)
+            | Self::Tag { .. }
+            | Self::Source(_)
+            | Self::Untrusted(_)
+            | Self::Load { .. }
+            | Self::Swapped { .. }
+            | Self::CanaryFailed { .. }
+            | Self::MissingField { .. }
+            | Self::Endpoint(_)
+            | Self::TooLittleTime { .. }
+            | Self::TooLittleTimeToSet { .. }
+            | Self::Plugin { .. }
+            | Self::TooManyRefusedLogins { .. }
+            | Self::TestProvesNothing { .. }
+            | Self::ControlInconclusive { .. }
+            | Self::CurrentMoved => None,
+        }
+    }
+
     /// The same error with an account of where the time went, if it is about time.
     #[must_use]
     pub fn accounted(self, took: Duration, account: &TimeAccount) -> Self {
@@ -523,13 +557,6 @@ fn to_do(why: &CallError) -> String {
 impl From<SourceError> for StepError {
     fn from(error: SourceError) -> Self {
         Self::Source(Box::new(error))
-    }
-}
-
-#[cfg(feature = "lambda")]
-impl From<StepError> for lambda_runtime::Diagnostic {
-    fn from(error: StepError) -> Self {
-        Self { error_type: error.error_type().to_owned(), error_message: error.message() }
     }
 }
 

@@ -16,7 +16,8 @@
 //!                      │ plugin::call     fresh store, limits, deadline, redactor
 //!                      ▼ capability       secret · http · connection · log · random
 //!                                         endpoint ─▶ address ─▶ network ─▶ tls
-//! error           what failed, who acts, does a retry help ────▶ log line, Lambda's errorType and errorMessage
+//! error           what failed, who acts, does a retry help ────▶ Lambda's errorType and errorMessage
+//! function        a line of the log with metrics, whatever came of it
 //! ```
 //!
 //! # Where does X happen?
@@ -38,7 +39,8 @@
 //! | How often may a service refuse a login? | [`capability::refused_logins`] |
 //! | How long, how much memory? | [`config::limits`] (values), [`plugin::call`] (use) |
 //! | Where can a secret become text? | search for `expose` |
-//! | What does the log withhold? | [`redact`], [`log`] |
+//! | What is an invocation for, and what does it leave in the log? | [`function`], [`step_line`], [`embedded_metrics`], [`journal`] |
+//! | What does the log withhold? | [`redact`], [`log`], [`secret_names`] |
 //! | What does Lambda show for a failure? | [`error`], of the start: [`init_error`] |
 //! | What is wrong with a secret, and what mends it? | `doctor` |
 //! | What does every plugin have to do? | `conformance` |
@@ -57,12 +59,15 @@ pub mod conformance;
 #[cfg(feature = "cli")]
 pub mod doctor;
 pub mod dumpable;
+pub mod embedded_metrics;
 pub mod error;
 pub mod event;
 pub mod failure;
 pub mod fields;
+pub mod function;
 pub mod init_error;
 pub mod invocation_deadline;
+pub mod journal;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod log;
@@ -75,9 +80,12 @@ pub mod redact;
 pub mod renewal;
 pub mod rotation;
 pub mod secret;
+pub mod secret_names;
 pub mod secrets;
 pub mod served;
 pub mod state;
+pub mod step_line;
 pub mod tags;
 pub mod time_account;
+pub mod timestamp;
 pub mod trust;

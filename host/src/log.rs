@@ -1,7 +1,9 @@
 //! The function's log: one JSON object per line on standard output, where CloudWatch Logs reads it.
 //!
 //! What may be logged is fixed here. Other crates speak up only with warnings: at their finer levels the AWS SDK logs requests and
-//! lambda_runtime the raw event, and both hold credentials.
+//! lambda_runtime the raw event, and both hold credentials. `WINDLASS_LOG` does not change that, and no other variable is read.
+//!
+//! What came of an invocation does not come through here but through [`crate::journal`], whatever the level.
 
 use std::fmt;
 
@@ -26,6 +28,10 @@ pub struct UnknownLevel(String);
 /// The tracing target of lines that plugins write.
 pub const PLUGIN: &str = "plugin";
 
+/// The tracing target under which lambda_runtime repeats the handler's errors, which have a line of their own; and says that it
+/// panicked, which the panic hook has said.
+const ANSWERED: &str = "lambda_runtime::layers::panic";
+
 /// Starts logging. `level` is the value of `WINDLASS_LOG`: `error`, `warn`, `info` (the default) or `debug`.
 ///
 /// # Errors
@@ -41,7 +47,7 @@ pub fn start(level: Option<&str>) -> Result<(), UnknownLevel> {
 
 /// Starts logging for a person who runs a command: what plugins say and warnings of Windlass, a line each on standard error.
 pub fn start_for_people() {
-    // A step's failure is the command's own error message; a second line would only say it again.
+    // What a step warns of is not what the person at the command has to hear.
     let ours = Targets::new()
         .with_target("windlass", LevelFilter::WARN)
         .with_target("windlass::rotation", LevelFilter::OFF)
@@ -107,7 +113,11 @@ pub fn targets(level: Option<&str>) -> Result<Targets, UnknownLevel> {
         Some("debug") => LevelFilter::DEBUG,
         Some(other) => return Err(UnknownLevel(other.to_owned())),
     };
-    Ok(Targets::new().with_default(ours.min(LevelFilter::WARN)).with_target("windlass", ours).with_target(PLUGIN, ours))
+    Ok(Targets::new()
+        .with_default(ours.min(LevelFilter::WARN))
+        .with_target(ANSWERED, LevelFilter::OFF)
+        .with_target("windlass", ours)
+        .with_target(PLUGIN, ours))
 }
 
 #[cfg(test)]
@@ -157,6 +167,7 @@ mod tests {
         for other in ["aws_smithy_runtime::client", "lambda_runtime::layers::api_response", "hyper"] {
             assert!(!targets.would_enable(other, &Level::INFO) && targets.would_enable(other, &Level::WARN), "{other}");
         }
+        assert!(!targets.would_enable(ANSWERED, &Level::ERROR));
         assert!(targets.would_enable("windlass::rotation", &Level::DEBUG) && targets.would_enable(PLUGIN, &Level::DEBUG));
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::{Instrument, info_span, warn};
 
 use crate::candidate;
 use crate::capability::network::Network;
@@ -32,7 +32,7 @@ use crate::secrets::{Moved, SecretsManager, Stored, Version};
 use crate::served::{Rotation, Served};
 use crate::state::{Described, NotRotatable, State};
 use crate::tags::Tags;
-use crate::time_account::{On, TimeAccount, spend};
+use crate::time_account::{On, TimeAccount, spend, tried_again};
 
 /// Runs the steps of rotations. Holds what outlives a step: clients, configuration, compiled plugins and which secrets they served,
 /// never a secret's value.
@@ -60,9 +60,28 @@ pub struct StepReport {
     pub times: StepTimes,
 }
 
+/// What is known of a step when it is over, whatever came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StepRecord {
+    /// The plugin that was chosen, if one was needed and found.
+    pub plugin: Option<PluginUsed>,
+    /// What became of the negative control, in testSecret.
+    pub control: Option<Control>,
+    /// How many logins the service refused, if a plugin was called.
+    pub refused_logins: Option<u32>,
+    /// Where the plugin's code came from, if it was loaded in this step.
+    pub code_from: Option<CodeFrom>,
+    /// 1, and 1 more each time something had to be tried again: [`TimeAccount::attempts`].
+    pub attempts: u32,
+    /// Where its time went.
+    pub times: StepTimes,
+}
+
 /// Where the time of a step went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StepTimes {
+    /// All of it.
+    pub whole: Duration,
     /// Everything but plugin calls.
     pub host: Duration,
     /// The part of it that Secrets Manager took, way there and back included.
@@ -78,6 +97,7 @@ pub struct StepTimes {
 impl StepTimes {
     fn of(whole: Duration, plugin: Duration, account: &TimeAccount) -> Self {
         Self {
+            whole,
             host: whole.saturating_sub(plugin),
             secrets_manager: account.spent(On::SecretsManager),
             loading: account.spent(On::Host),
@@ -163,55 +183,38 @@ impl Rotator {
     }
 
     /// Runs the step that `event` (JSON, as Lambda delivers it) asks for. Answers [`Limits::RESERVE`] before `deadline`, so that a
-    /// typed error reaches Lambda before it ends the function, and logs what came of it.
+    /// typed error reaches Lambda before it ends the function.
     ///
     /// # Errors
     ///
     /// [`StepError`] says what happened, who has to act and whether a retry helps. After any error the same event can succeed later.
     pub async fn run(&self, event: &[u8], deadline: Instant) -> Result<StepReport, StepError> {
-        let event = match RotationEvent::parse(event) {
-            Ok(event) => event,
-            Err(error) => {
-                let error = error.into();
-                log_failure(&error, &Used::default(), &StepTimes::default());
-                return Err(error);
-            }
-        };
-        let now = Instant::now();
-        let deadline = deadline.checked_sub(Limits::RESERVE).unwrap_or(now).max(now);
-        // On every line of the step, those of the plugin included: one function serves many secrets.
+        let event = RotationEvent::parse(event)?;
+        // On every line of the step, those of the plugin included: one process serves many secrets.
         let span =
             info_span!("rotation", step = event.step.name(), secret = event.secret.as_str(), version = event.version.as_str());
-        self.step(&event, deadline).instrument(span).await
+        let (outcome, record) = self.step(&event, deadline).instrument(span).await;
+        let StepRecord { plugin, control, times, .. } = record;
+        Ok(StepReport { step: event.step, outcome: outcome?, plugin, control, times })
     }
 
-    async fn step(&self, event: &RotationEvent, deadline: Instant) -> Result<StepReport, StepError> {
+    /// Runs a step, as [`Rotator::run`] does, and says what is known of it besides its outcome.
+    pub async fn step(&self, event: &RotationEvent, deadline: Instant) -> (Result<StepOutcome, StepError>, StepRecord) {
         let begin = Instant::now();
+        let deadline = deadline.checked_sub(Limits::RESERVE).unwrap_or(begin).max(begin);
         let mut used = Used::default();
         let account = TimeAccount::default();
         let outcome = account.keep(self.outcome(event, deadline, &mut used)).await;
-        let outcome = outcome.map_err(|error| error.accounted(begin.elapsed(), &account));
-        let times = StepTimes::of(begin.elapsed(), used.plugin_time, &account);
-        let outcome = outcome.inspect_err(|error| log_failure(error, &used, &times))?;
-        let refused_logins = used.refused_logins();
-        let Used { plugin, control, code_from, .. } = used;
-        info!(
-            outcome = outcome.name(),
-            plugin = plugin.as_ref().map(|plugin| plugin.name.as_str()),
-            plugin_version = plugin.as_ref().map(|plugin| plugin.version.as_str()),
-            digest = plugin.as_ref().map(|plugin| plugin.digest.as_str()),
-            trusted_by = plugin.as_ref().map(|plugin| plugin.trusted_by.as_str()),
-            negative_control = control.map(Control::name),
-            refused_logins,
-            code_from = code_from.map(CodeFrom::name),
-            host_us = microseconds(times.host),
-            secrets_manager_us = microseconds(times.secrets_manager),
-            loading_us = microseconds(times.loading),
-            plugin_us = microseconds(times.plugin),
-            service_us = microseconds(times.service),
-            "step done"
-        );
-        Ok(StepReport { step: event.step, outcome, plugin, control, times })
+        let whole = begin.elapsed();
+        let record = StepRecord {
+            refused_logins: used.refused_logins(),
+            attempts: account.attempts(),
+            times: StepTimes::of(whole, used.plugin_time, &account),
+            plugin: used.plugin,
+            control: used.control,
+            code_from: used.code_from,
+        };
+        (outcome.map_err(|error| error.accounted(whole, &account)), record)
     }
 
     async fn outcome(&self, event: &RotationEvent, deadline: Instant, used: &mut Used) -> Result<StepOutcome, StepError> {
@@ -237,40 +240,13 @@ impl Rotator {
                 return Ok(described);
             }
             sleep(pause).await;
+            tried_again();
             pause *= 2;
         }
     }
 }
 
-/// What a log can count.
-fn microseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn log_failure(error: &StepError, used: &Used, times: &StepTimes) {
-    let plugin = used.plugin.as_ref();
-    error!(
-        error_type = error.error_type(),
-        blame = error.blame().name(),
-        retry = error.retry().name(),
-        plugin = plugin.map(|plugin| plugin.name.as_str()),
-        plugin_version = plugin.map(|plugin| plugin.version.as_str()),
-        digest = plugin.map(|plugin| plugin.digest.as_str()),
-        trusted_by = plugin.map(|plugin| plugin.trusted_by.as_str()),
-        negative_control = used.control.map(Control::name),
-        refused_logins = used.refused_logins(),
-        code_from = used.code_from.map(CodeFrom::name),
-        host_us = microseconds(times.host),
-        secrets_manager_us = microseconds(times.secrets_manager),
-        loading_us = microseconds(times.loading),
-        plugin_us = microseconds(times.plugin),
-        service_us = microseconds(times.service),
-        error = error.message(),
-        "step failed"
-    );
-}
-
-/// What a step has used so far, for its report and for the log of its failure.
+/// What a step has used so far.
 #[derive(Default)]
 struct Used {
     plugin: Option<PluginUsed>,
@@ -407,6 +383,7 @@ impl Run<'_> {
                 }
                 State::InProgress => {
                     sleep(pause).await;
+                    tried_again();
                     pause *= 2;
                 }
             }
@@ -567,6 +544,7 @@ impl Run<'_> {
             return false;
         }
         sleep(*pause).await;
+        tried_again();
         *pause = (*pause * 2).min(Duration::from_secs(4));
         true
     }

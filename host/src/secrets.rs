@@ -21,11 +21,11 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::Blob;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::aws::{self, Aws, innermost};
+use crate::aws::{self, Aws, CountsRepeats, innermost};
 use crate::event::{RotationEvent, RotationToken, SecretArn, VersionId};
 use crate::secret::SecretValue;
 use crate::state::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Described};
-use crate::time_account::{On, spend};
+use crate::time_account::{On, spend, tried_again};
 
 #[cfg(feature = "cli")]
 pub mod examination;
@@ -96,6 +96,7 @@ impl SecretsManager {
 
     fn new(config: Builder) -> Self {
         let config = config
+            .interceptor(CountsRepeats)
             // Safe for PutSecretValue too: the SDK repeats the same bytes under the same token, which is a no-op.
             .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(100)))
             .timeout_config(
@@ -162,6 +163,7 @@ impl SecretsManager {
                 return Ok(value);
             }
             sleep(pause).await;
+            tried_again();
             pause = (pause * 2).min(Duration::from_secs(3));
         }
     }

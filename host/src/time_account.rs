@@ -1,9 +1,11 @@
 //! Where the time of a step goes. A step that runs out of time says which stage took it.
 //!
 //! The account belongs to the task that runs the step, as a tracing span does: whoever waits for something says so with [`spend`],
-//! without knowing whose time it is. A wait that is cut off by a deadline counts as far as it came.
+//! without knowing whose time it is. A wait that is cut off by a deadline counts as far as it came. Whoever tries something again says
+//! so with [`tried_again`].
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +17,11 @@ tokio::task_local! {
 
 /// What a step has spent its time on so far.
 #[derive(Debug, Clone, Default)]
-pub struct TimeAccount(Arc<Mutex<Vec<Entry>>>);
+pub struct TimeAccount {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    /// How often something was tried again.
+    again: Arc<AtomicU32>,
+}
 
 /// On whom time is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +60,12 @@ pub fn spend(on: On, stage: impl Into<String>) -> Spending {
     Spending { account: ACCOUNT.try_with(TimeAccount::clone).ok(), on, stage: stage.into(), began: Instant::now() }
 }
 
+/// Something is tried again, in the step that this task runs.
+pub fn tried_again() {
+    // Outside of a step nobody counts.
+    let _no_step = ACCOUNT.try_with(|account| account.again.fetch_add(1, Ordering::Relaxed));
+}
+
 impl TimeAccount {
     /// Keeps this account while `step` runs.
     pub async fn keep<T>(&self, step: impl Future<Output = T>) -> T {
@@ -62,12 +74,17 @@ impl TimeAccount {
 
     /// How much time was spent on somebody so far.
     pub fn spent(&self, on: On) -> Duration {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.iter().filter(|entry| entry.on == on).map(|entry| entry.spent).sum()
     }
 
+    /// 1, and 1 more each time something had to be tried again.
+    pub fn attempts(&self) -> u32 {
+        self.again.load(Ordering::Relaxed).saturating_add(1)
+    }
+
     fn enter(&self, on: On, stage: &str, spent: Duration) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         match entries.iter_mut().find(|entry| entry.stage == stage && entry.on == on) {
             Some(entry) => {
                 entry.times += 1;
@@ -89,7 +106,7 @@ impl Drop for Spending {
 /// The stages, those first that took longest; what happens within others stands behind them in brackets.
 impl fmt::Display for TimeAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.spent));
         let list = |within: bool| {
             let entries = entries.iter().filter(|entry| (entry.on == On::Service) == within);
@@ -135,8 +152,17 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn each_step_counts_what_it_tries_again() {
+        let (first, second) = (TimeAccount::default(), TimeAccount::default());
+        first.keep(async { tried_again() }).await;
+        second.keep(async {}).await;
+        assert_eq!((first.attempts(), second.attempts()), (2, 1));
+    }
+
     #[test]
     fn nobody_keeps_an_account_outside_a_step() {
+        tried_again();
         let spending = spend(On::Host, "anything");
         assert!(spending.account.is_none());
     }

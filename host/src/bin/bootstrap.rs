@@ -1,4 +1,4 @@
-//! The Lambda function: reads the environment once, then runs one step per invocation.
+//! The Lambda function: reads the environment once, then serves one invocation after the other.
 //!
 //! Contains no compiler. A plain `.wasm` is compiled by `windlass-compile` beside this executable; a deployment that leaves that
 //! file out runs ahead-of-time code only.
@@ -21,9 +21,10 @@ use windlass::aws::Aws;
 use windlass::capability::network::Network;
 use windlass::config::Config;
 use windlass::dumpable;
-use windlass::error::StepError;
+use windlass::function::{Function, FunctionError, Invocation};
 use windlass::init_error::InitError;
 use windlass::invocation_deadline::time_left;
+use windlass::journal::Journal;
 use windlass::plugin::code::compiler::Compiler;
 use windlass::plugin::load::Plugins;
 use windlass::plugin::source::PluginSource;
@@ -36,14 +37,14 @@ async fn main() -> ExitCode {
     let vars: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     let runtime_api = vars.iter().find(|(name, _)| name == "AWS_LAMBDA_RUNTIME_API").and_then(|(_, value)| value.to_str());
     let runtime_api = runtime_api.map(str::to_owned);
-    let rotator = match start(vars).await {
-        Ok(rotator) => rotator,
+    let function = match start(vars).await {
+        Ok(function) => function,
         Err(error) => {
             does_not_start(&error, runtime_api.as_deref()).await;
             return ExitCode::FAILURE;
         }
     };
-    match serve(rotator).await {
+    match serve(function).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(error = %error, "the function ends");
@@ -53,7 +54,7 @@ async fn main() -> ExitCode {
 }
 
 /// Everything that is done once, before the first event.
-async fn start(vars: Vec<(OsString, OsString)>) -> Result<Rotator, InitError> {
+async fn start(vars: Vec<(OsString, OsString)>) -> Result<Function, InitError> {
     dumpable::forbid()?;
     // A panic's message may quote what it was about; where it happened is enough to find it.
     std::panic::set_hook(Box::new(|panic| error!(at = panic.location().map(ToString::to_string), "panicked")));
@@ -71,7 +72,8 @@ async fn start(vars: Vec<(OsString, OsString)>) -> Result<Rotator, InitError> {
     }
     let network = Network::new(&config)?;
     let source = PluginSource::configured(&config, &aws);
-    Ok(Rotator::new(config, source, secrets, plugins, network))
+    let rotator = Rotator::new(config.clone(), source, secrets, plugins, network);
+    Ok(Function::new(rotator, &config, Journal::standard_output()))
 }
 
 /// An environment variable as text. One that is no UTF-8 is named, not shown.
@@ -97,10 +99,10 @@ async fn does_not_start(error: &InitError, runtime_api: Option<&str>) {
 }
 
 /// Runs steps until Lambda ends this environment.
-async fn serve(rotator: Rotator) -> Result<(), lambda_runtime::Error> {
-    let rotator = Arc::new(rotator);
+async fn serve(function: Function) -> Result<(), lambda_runtime::Error> {
+    let function = Arc::new(function);
     let mut terminate = signal(SignalKind::terminate())?;
-    let serve = lambda_runtime::run(service_fn(move |event| handle(Arc::clone(&rotator), event)));
+    let serve = lambda_runtime::run(service_fn(move |event| handle(Arc::clone(&function), event)));
     tokio::select! {
         served = serve => served,
         // Lambda is about to end this environment. A step that is cut off here is repeated elsewhere, which every step survives.
@@ -111,8 +113,11 @@ async fn serve(rotator: Rotator) -> Result<(), lambda_runtime::Error> {
     }
 }
 
-async fn handle(rotator: Arc<Rotator>, event: LambdaEvent<Box<RawValue>>) -> Result<(), StepError> {
+async fn handle(function: Arc<Function>, event: LambdaEvent<Box<RawValue>>) -> Result<(), FunctionError> {
+    let (payload, context) = event.into_parts();
     // Lambda's deadline is a time of day; inside, time only moves forward.
-    let left = time_left(event.context.deadline(), SystemTime::now());
-    rotator.run(event.payload.get().as_bytes(), Instant::now() + left).await.map(|_| ())
+    let left = time_left(context.deadline(), SystemTime::now());
+    let trace_id = context.xray_trace_id.as_deref().and_then(Invocation::trace_id);
+    let invocation = Invocation { request_id: context.request_id, trace_id, deadline: Instant::now() + left };
+    function.invoke(payload.get().as_bytes(), &invocation).await
 }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{Config, SecretRule};
 use crate::config::limits::{Row, TABLE};
+use crate::config::log::LogTable;
 use crate::config::swap::SwapWithinRotation;
 use crate::event::SecretArn;
 use crate::password::PasswordOptions;
@@ -91,6 +92,8 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     for (name, key) in &config.code.keys {
         say(format!("code.keys.{name}"), Some(key.to_string()), origin, None);
     }
+    let origin = if config.log == LogTable::default() { Origin::BuiltIn } else { Origin::Table("log") };
+    say("log.secret".to_owned(), Some(config.log.secret.name().to_owned()), origin, None);
     let of = |in_rule: bool, in_defaults: bool| match (in_rule, in_defaults) {
         (true, _) => Origin::Rule { line },
         (false, true) => Origin::Table("defaults"),

@@ -12,7 +12,7 @@ use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::ObjectError;
-use crate::aws::{Aws, innermost};
+use crate::aws::{Aws, CountsRepeats, innermost};
 use crate::plugin::reference::ObjectUri;
 
 /// A client that is made with the first object.
@@ -49,6 +49,7 @@ impl S3 {
             let config = Builder::from(self.aws.sdk())
                 .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100)))
                 .timeout_config(timeouts.build())
+                .interceptor(CountsRepeats)
                 // The digest of the component is compared with more than what S3 says of it.
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
                 .disable_s3_express_session_auth(true)
