@@ -23,6 +23,8 @@ mod bad_secrets;
 mod bad_services;
 #[path = "rotation/client_certificates.rs"]
 mod client_certificates;
+#[path = "rotation/heartbeat.rs"]
+mod heartbeat;
 #[path = "rotation/hostile_plugins.rs"]
 mod hostile_plugins;
 #[path = "rotation/interrupted.rs"]

@@ -20,6 +20,7 @@ pub mod client_certificate;
 mod code;
 pub mod error;
 pub mod explain;
+pub mod heartbeat;
 pub mod limits;
 pub mod log;
 pub mod rule;
@@ -29,6 +30,7 @@ pub mod trust;
 
 pub use client_certificate::ClientCertificateFiles;
 pub use error::{ConfigError, RuleError};
+use heartbeat::HeartbeatTable;
 pub use limits::{Limit, Limits, LimitsTable};
 use log::LogTable;
 pub use rule::{SecretPattern, SecretRule};
@@ -69,6 +71,8 @@ pub struct Config {
     pub code: CodePolicy,
     /// What the function's log shows.
     pub log: LogTable,
+    /// How fast a heartbeat goes.
+    pub heartbeat: HeartbeatTable,
     /// The function's name, by which its metrics are told from those of others: `AWS_LAMBDA_FUNCTION_NAME`, `windlass` without it.
     pub function: String,
 }
@@ -124,6 +128,8 @@ struct File {
     code: CodeTable,
     #[serde(default)]
     log: LogTable,
+    #[serde(default)]
+    heartbeat: HeartbeatTable,
 }
 
 #[derive(Deserialize, Default)]
@@ -209,6 +215,7 @@ impl Config {
             s3: S3Prefixes::default(),
             code: CodePolicy::default(),
             log: LogTable::default(),
+            heartbeat: HeartbeatTable::default(),
             function: "windlass".to_owned(),
         }
     }
@@ -255,6 +262,7 @@ impl Config {
         self.defaults = file.defaults;
         self.limits = file.limits;
         self.log = file.log;
+        self.heartbeat = file.heartbeat;
         if !file.danger_loopback_endpoints.is_empty() && self.loopback != Loopback::Local {
             self.loopback = Loopback::Endpoints(file.danger_loopback_endpoints);
         }

@@ -1,4 +1,4 @@
-//! What Secrets Manager sends: one JSON event per step, parsed once.
+//! What Secrets Manager sends: one JSON event per step, parsed once; and what a schedule sends, `{"windlass":"heartbeat"}`.
 //!
 //! The format is that of <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>, with
 //! the step names that real events carry (`createSecret`, as in every AWS rotation template; the page's prose writes
@@ -8,7 +8,44 @@
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 use zeroize::Zeroizing;
+
+/// What an invocation asks for.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A step of a rotation.
+    Rotation(RotationEvent),
+    /// A heartbeat.
+    Heartbeat,
+}
+
+impl Request {
+    /// Parses an event: one with the key `windlass` is ours, every other one Secrets Manager's. None is both.
+    ///
+    /// # Errors
+    ///
+    /// As [`RotationEvent::parse`].
+    pub fn parse(event: &[u8]) -> Result<Self, EventError> {
+        #[derive(Deserialize)]
+        struct Wire {
+            windlass: Option<Value>,
+            #[serde(rename = "Step")]
+            step: Option<IgnoredAny>,
+            #[serde(rename = "SecretId")]
+            secret: Option<IgnoredAny>,
+            #[serde(rename = "ClientRequestToken")]
+            version: Option<IgnoredAny>,
+        }
+        let Wire { windlass, step, secret, version } = serde_json::from_slice(event).map_err(not_an_event)?;
+        let Some(asked) = windlass else { return RotationEvent::parse(event).map(Self::Rotation) };
+        if step.is_some() || secret.is_some() || version.is_some() {
+            return Err(EventError::BothKinds);
+        }
+        if asked == "heartbeat" { Ok(Self::Heartbeat) } else { Err(EventError::UnknownRequest) }
+    }
+}
 
 /// One invocation: a step, for one version of one secret.
 #[derive(Debug, Clone)]
@@ -37,10 +74,13 @@ impl RotationEvent {
             secret_id: Option<String>,
             client_request_token: Option<String>,
             rotation_token: Option<String>,
+            #[serde(rename = "windlass")]
+            ours: Option<IgnoredAny>,
         }
-        // serde's message would quote the value it did not expect, so only its position is kept.
-        let wire: Wire =
-            serde_json::from_slice(event).map_err(|error| EventError::NotAnEvent { line: error.line(), column: error.column() })?;
+        let wire: Wire = serde_json::from_slice(event).map_err(not_an_event)?;
+        if wire.ours.is_some() {
+            return Err(EventError::BothKinds);
+        }
         let required = |value: Option<String>, key| value.ok_or(EventError::MissingKey { key });
         Ok(Self {
             step: Step::parse(&required(wire.step, "Step")?)?,
@@ -49,6 +89,11 @@ impl RotationEvent {
             rotation_token: wire.rotation_token.map(RotationToken::parse).transpose()?,
         })
     }
+}
+
+/// serde's message would quote the value it did not expect, so only its position is kept.
+fn not_an_event(error: serde_json::Error) -> EventError {
+    EventError::NotAnEvent { line: error.line(), column: error.column() }
 }
 
 /// Why an event was not accepted.
@@ -75,6 +120,15 @@ pub enum EventError {
         /// The key's name.
         key: &'static str,
     },
+    /// It asks for something of ours that there is not.
+    #[error("the event's `windlass` is unknown: it must be \"heartbeat\"")]
+    UnknownRequest,
+    /// It may be Secrets Manager's or ours.
+    #[error(
+        "the event has the key `windlass` and keys of a rotation, so it is not clear what it asks for and nothing is done. Secrets Manager \
+         sends Step, SecretId, ClientRequestToken and RotationToken; a heartbeat is {{\"windlass\":\"heartbeat\"}} and nothing else"
+    )]
+    BothKinds,
     /// `Step` is none of the four.
     #[error("the event's `Step` is unknown: it must be createSecret, setSecret, testSecret or finishSecret, in this spelling")]
     UnknownStep,
@@ -339,6 +393,32 @@ mod tests {
     fn says_what_is_wrong_with_an_event(#[case] event: &[u8], #[case] start: &str) {
         let error = RotationEvent::parse(event).unwrap_err().to_string();
         assert!(error.starts_with(start), "{error}");
+    }
+
+    #[test]
+    fn an_event_of_ours_asks_for_a_heartbeat_and_no_other_one_does() {
+        assert!(matches!(Request::parse(br#"{"windlass":"heartbeat"}"#), Ok(Request::Heartbeat)));
+        // EventBridge's own events have keys, too.
+        assert!(matches!(Request::parse(br#"{"windlass":"heartbeat","time":"2026-11-26T05:41:09Z"}"#), Ok(Request::Heartbeat)));
+        assert!(matches!(Request::parse(&event("testSecret", ARN, VERSION)), Ok(Request::Rotation(_))));
+    }
+
+    #[rstest]
+    #[case::other_word(r#"{"windlass":"Heartbeat"}"#, EventError::UnknownRequest)]
+    #[case::no_word(r#"{"windlass":7}"#, EventError::UnknownRequest)]
+    #[case::nothing(r#"{"windlass":null}"#, EventError::MissingKey { key: "Step" })]
+    #[case::a_step_too(r#"{"windlass":"heartbeat","Step":"setSecret"}"#, EventError::BothKinds)]
+    #[case::a_secret_too(r#"{"windlass":"heartbeat","SecretId":"a"}"#, EventError::BothKinds)]
+    #[case::a_step_and_no_word(r#"{"windlass":7,"Step":"setSecret"}"#, EventError::BothKinds)]
+    fn an_event_that_may_be_ours_or_not_is_neither(#[case] event: &str, #[case] error: EventError) {
+        assert_eq!(Request::parse(event.as_bytes()).unwrap_err(), error);
+    }
+
+    #[test]
+    fn a_rotation_that_mentions_us_is_refused_wherever_it_is_parsed() {
+        let event =
+            serde_json::json!({"Step": "testSecret", "SecretId": ARN, "ClientRequestToken": VERSION, "windlass": "heartbeat"});
+        assert_eq!(RotationEvent::parse(event.to_string().as_bytes()).unwrap_err(), EventError::BothKinds);
     }
 
     #[test]

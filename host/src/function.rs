@@ -1,4 +1,4 @@
-//! The Lambda function: what an invocation is for, what it is answered, and the line that it leaves in the log.
+//! The Lambda function: what an invocation is for, what it is answered, and the lines that it leaves in the log.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,9 @@ use tracing::{Instrument, info_span};
 
 use crate::config::Config;
 use crate::error::StepError;
-use crate::event::RotationEvent;
+use crate::event::{Request, RotationEvent};
+use crate::heartbeat::line::{EndLine, FailureLine, SecretLine};
+use crate::heartbeat::{Heartbeat, Told};
 use crate::journal::Journal;
 use crate::rotation::{Rotator, StepOutcome, StepRecord};
 use crate::secret_names::SecretNames;
@@ -30,6 +32,8 @@ pub struct Invocation {
     pub request_id: String,
     /// The X-Ray trace, `1-…`, if there is one.
     pub trace_id: Option<String>,
+    /// The ARN through which the function was invoked, with or without a version or an alias.
+    pub function_arn: String,
     /// When Lambda ends the function at the latest.
     pub deadline: Instant,
 }
@@ -52,15 +56,19 @@ impl Function {
     ///
     /// # Errors
     ///
-    /// Those of [`Rotator::run`].
+    /// Those of [`Rotator::run`] and [`Heartbeat::beat`].
     pub async fn invoke(&self, event: &[u8], invocation: &Invocation) -> Result<(), FunctionError> {
-        let event = match RotationEvent::parse(event) {
-            Ok(event) => event,
+        match Request::parse(event) {
+            Ok(Request::Rotation(event)) => self.rotate(&event, invocation).await,
+            Ok(Request::Heartbeat) => self.beat(invocation).await,
             Err(error) => {
                 let nothing_done = StepRecord { attempts: 1, ..StepRecord::default() };
-                return self.finish(None, Err(error.into()), &nothing_done, invocation);
+                self.finish(None, Err(error.into()), &nothing_done, invocation)
             }
-        };
+        }
+    }
+
+    async fn rotate(&self, event: &RotationEvent, invocation: &Invocation) -> Result<(), FunctionError> {
         // On every line that is written meanwhile, those of the plugin included: one function serves many secrets.
         let span = info_span!(
             "rotation",
@@ -70,8 +78,30 @@ impl Function {
             secret = self.names.of(event.secret.as_str()),
             version = event.version.as_str()
         );
-        let (outcome, record) = self.rotator.step(&event, invocation.deadline).instrument(span).await;
-        self.finish(Some(&event), outcome, &record, invocation)
+        let (outcome, record) = self.rotator.step(event, invocation.deadline).instrument(span).await;
+        self.finish(Some(event), outcome, &record, invocation)
+    }
+
+    async fn beat(&self, invocation: &Invocation) -> Result<(), FunctionError> {
+        let begin = Instant::now();
+        let (rotator, names) = (Arc::clone(&self.rotator), self.names.clone());
+        let heartbeat = Heartbeat { rotator, names, invocation: invocation.clone() };
+        let counts = heartbeat
+            .beat(|told| match told {
+                Told::Secret(at, checked) => self.journal.write(&SecretLine::new(self.context(at, invocation), &checked)),
+                Told::Unlisted(error) => self.journal.write(&FailureLine::new(self.now(invocation), &error)),
+            })
+            .await;
+        match counts {
+            Ok(counts) => {
+                self.journal.write(&EndLine::new(self.now(invocation), counts, begin.elapsed()));
+                Ok(())
+            }
+            Err(error) => {
+                self.journal.write(&FailureLine::new(self.now(invocation), &error));
+                Err(FunctionError { error_type: error.error_type(), message: error.to_string() })
+            }
+        }
     }
 
     fn finish(
@@ -81,15 +111,22 @@ impl Function {
         record: &StepRecord,
         invocation: &Invocation,
     ) -> Result<(), FunctionError> {
-        let context = Context {
-            at: SystemTime::now(),
+        self.journal.write(&StepLine::new(self.now(invocation), event, &outcome, record));
+        outcome.map(|_| ()).map_err(FunctionError::from)
+    }
+
+    fn now<'a>(&'a self, invocation: &'a Invocation) -> Context<'a> {
+        self.context(SystemTime::now(), invocation)
+    }
+
+    fn context<'a>(&'a self, at: SystemTime, invocation: &'a Invocation) -> Context<'a> {
+        Context {
+            at,
             function: &self.name,
             request_id: &invocation.request_id,
             trace_id: invocation.trace_id.as_deref(),
             names: &self.names,
-        };
-        self.journal.write(&StepLine::new(context, event, &outcome, record));
-        outcome.map(|_| ()).map_err(FunctionError::from)
+        }
     }
 }
 

@@ -4,19 +4,22 @@
 //! feed, so no two lines mix.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write as _};
 
 use serde::Serialize;
 
 /// Where lines go.
-pub struct Journal(Box<dyn Fn(&[u8]) + Send + Sync>);
+pub struct Journal(Box<Write>);
+
+/// What takes a line.
+type Write = dyn Fn(&[u8]) + Send + Sync;
 
 impl Journal {
     /// To the standard output, where CloudWatch Logs reads lines and CloudWatch the metrics in them.
     pub fn standard_output() -> Self {
         Self::of(|line| {
             // Nobody could be told that it is gone.
-            let _nobody_reads = std::io::stdout().lock().write_all(line);
+            let _nobody_reads = io::stdout().lock().write_all(line);
         })
     }
 

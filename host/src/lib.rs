@@ -27,6 +27,7 @@
 //! | Which events are accepted? | [`event`] |
 //! | Why was a step refused or skipped? | [`state`] |
 //! | In what order do AWS and the plugin act? | [`rotation`] |
+//! | Which secrets does a heartbeat test, and how? | [`heartbeat`], [`config::heartbeat`] |
 //! | Which AWS permissions are needed? | [`secrets`], [`plugin::objects`] |
 //! | What is generated, what must stay the same? | [`candidate`], [`fields`], [`password`] |
 //! | Which plugin serves a secret, where may it connect? | [`choice`], [`tags`], [`plugin::reference`], [`plugin::source`] |
@@ -65,6 +66,7 @@ pub mod event;
 pub mod failure;
 pub mod fields;
 pub mod function;
+pub mod heartbeat;
 pub mod init_error;
 pub mod invocation_deadline;
 pub mod journal;

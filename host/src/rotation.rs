@@ -17,7 +17,7 @@ use crate::choice::{Choice, Chosen};
 use crate::config::swap::SwapWithinRotation;
 use crate::config::{Config, Limits, SecretRule};
 use crate::error::StepError;
-use crate::event::{RotationEvent, Step};
+use crate::event::{RotationEvent, SecretArn, Step};
 use crate::failure::Cause;
 use crate::failure::table::consequence;
 use crate::manifest::Manifest;
@@ -206,15 +206,40 @@ impl Rotator {
         let account = TimeAccount::default();
         let outcome = account.keep(self.outcome(event, deadline, &mut used)).await;
         let whole = begin.elapsed();
-        let record = StepRecord {
-            refused_logins: used.refused_logins(),
-            attempts: account.attempts(),
-            times: StepTimes::of(whole, used.plugin_time, &account),
-            plugin: used.plugin,
-            control: used.control,
-            code_from: used.code_from,
-        };
-        (outcome.map_err(|error| error.accounted(whole, &account)), record)
+        (outcome.map_err(|error| error.accounted(whole, &account)), used.record(whole, &account))
+    }
+
+    /// Tests the current value of a secret as testSecret tests a pending one, with the plugin that would serve a rotation that began
+    /// now: once, without a negative control, and without remembering anything of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of a step.
+    pub(crate) async fn test_current(
+        &self,
+        secret: &SecretArn,
+        described: &Described,
+        current: &Version,
+        deadline: Instant,
+        used: &mut Used,
+    ) -> Result<(), StepError> {
+        let (secret, version) = (secret.clone(), current.id.clone());
+        let event = RotationEvent { step: Step::Test, secret, version, rotation_token: None };
+        let mut run = Run { rotator: self, event: &event, described, deadline, used };
+        let tags = Tags::read(&described.tags)?;
+        let chosen = run.choice().component(&tags, &current.value, deadline).await?;
+        let plugin = run.load(chosen).await?;
+        // Not repeated for a service that asks for patience, which is for a change that was just made.
+        let tested = run.test_once(&plugin, &current.value).await?;
+        tested.map_err(|why| run.plugin_error(&plugin, why))
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) const fn secrets(&self) -> &SecretsManager {
+        &self.secrets
     }
 
     async fn outcome(&self, event: &RotationEvent, deadline: Instant, used: &mut Used) -> Result<StepOutcome, StepError> {
@@ -248,7 +273,7 @@ impl Rotator {
 
 /// What a step has used so far.
 #[derive(Default)]
-struct Used {
+pub(crate) struct Used {
     plugin: Option<PluginUsed>,
     plugin_time: Duration,
     control: Option<Control>,
@@ -258,6 +283,18 @@ struct Used {
 }
 
 impl Used {
+    /// What is known when it is over.
+    pub(crate) fn record(self, whole: Duration, account: &TimeAccount) -> StepRecord {
+        StepRecord {
+            refused_logins: self.refused_logins(),
+            attempts: account.attempts(),
+            times: StepTimes::of(whole, self.plugin_time, account),
+            plugin: self.plugin,
+            control: self.control,
+            code_from: self.code_from,
+        }
+    }
+
     fn refused_logins(&self) -> Option<u32> {
         self.refused.as_ref().map(RefusedLogins::count)
     }
@@ -518,16 +555,20 @@ impl Run<'_> {
     async fn test_secret(&mut self, plugin: &Plugin, value: &SecretValue) -> Result<Result<(), CallError>, StepError> {
         let mut pause = Self::FIRST_PAUSE;
         loop {
-            let handed = Handed { pending: value.clone(), current: None, previous: None, admin: None };
-            let call = self.call(plugin.manifest(), handed)?;
-            let begin = Instant::now();
-            let result = plugin.test_secret(call).await;
-            self.used.plugin_time += begin.elapsed();
-            match result {
+            match self.test_once(plugin, value).await? {
                 Err(why) if self.later(&why, &mut pause, Rotator::LEAST_TIME).await => {}
                 result => return Ok(result),
             }
         }
+    }
+
+    async fn test_once(&mut self, plugin: &Plugin, value: &SecretValue) -> Result<Result<(), CallError>, StepError> {
+        let handed = Handed { pending: value.clone(), current: None, previous: None, admin: None };
+        let call = self.call(plugin.manifest(), handed)?;
+        let begin = Instant::now();
+        let result = plugin.test_secret(call).await;
+        self.used.plugin_time += begin.elapsed();
+        Ok(result)
     }
 
     /// The pause before anything is tried again, which doubles each time.

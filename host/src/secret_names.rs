@@ -7,7 +7,6 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::config::log::SecretNaming;
-use crate::event::SecretArn;
 
 /// How many bytes of a digest are shown: enough that no two secrets of an account share one.
 const SHOWN_BYTES: usize = 8;
@@ -36,15 +35,14 @@ impl SecretNames {
         }
     }
 
-    /// A text for the log, about this secret if about one.
-    pub fn in_text(&self, text: String, secret: Option<&SecretArn>) -> String {
+    /// A text for the log that is about a secret which has these names, the first of which is what the log calls it by; or about none.
+    pub fn in_text(&self, text: String, called: &[&str]) -> String {
         if self.naming == SecretNaming::Arn {
             return text;
         }
         let mut text = text;
-        if let Some(secret) = secret {
-            text = replace(&text, secret.as_str(), &hash(secret.as_str()));
-            text = replace(&text, secret.name(), &hash(secret.as_str()));
+        for id in called {
+            text = replace(&text, id, &hash(called[0]));
         }
         for admin in &self.admins {
             text = replace(&text, admin, &hash(admin));
@@ -132,9 +130,9 @@ mod tests {
     )]
     #[case::other_service("arn:aws:kms:eu-west-1:123456789012:key/1.", "arn:aws:kms:eu-west-1:123456789012:key/1.")]
     fn a_text_is_freed_of_names(#[case] text: &str, #[case] expected: &str) {
-        let secret = SecretArn::parse(ARN).unwrap();
-        assert_eq!(hashed().in_text(text.to_owned(), Some(&secret)), expected.replace("HASH", HASH));
-        assert_eq!(SecretNames::default().in_text(text.to_owned(), Some(&secret)), text);
+        let called = [ARN, "prod/app"];
+        assert_eq!(hashed().in_text(text.to_owned(), &called), expected.replace("HASH", HASH));
+        assert_eq!(SecretNames::default().in_text(text.to_owned(), &called), text);
     }
 
     #[test]

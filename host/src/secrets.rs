@@ -2,7 +2,7 @@
 //!
 //! The permissions that the function's role needs are the calls made here: `secretsmanager:DescribeSecret`, `GetSecretValue`,
 //! `PutSecretValue` and `UpdateSecretVersionStage` on the rotated secrets, and `GetSecretValue` on admin secrets that the operator
-//! binds. Nothing here tags or updates a secret, removes AWSPENDING, or writes AWSCURRENT by PutSecretValue; `examination`, which the
+//! binds; for a heartbeat of secrets by pattern or tag `ListSecrets`, which knows no single secrets. Nothing here tags or updates a secret, removes AWSPENDING, or writes AWSCURRENT by PutSecretValue; `examination`, which the
 //! Lambda does not contain, is for `windlass doctor`.
 //!
 //! Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Operations.html>
@@ -29,6 +29,7 @@ use crate::time_account::{On, spend, tried_again};
 
 #[cfg(feature = "cli")]
 pub mod examination;
+pub mod listing;
 
 /// A client for the rotation's calls. Cheap to share; holds no state of a rotation.
 #[derive(Debug, Clone)]
@@ -257,7 +258,7 @@ fn described(secret: &SecretArn, output: DescribeSecretOutput) -> Described {
         rotation_enabled: output.rotation_enabled,
         // A version id that is none of ours cannot be this rotation's; it is left out rather than refused.
         labels: labels.into_iter().filter_map(|(id, labels)| Some((VersionId::parse(&id).ok()?, labels))).collect(),
-        tags: output.tags.unwrap_or_default().into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect(),
+        tags: listing::tags(output.tags.unwrap_or_default()),
     }
 }
 

@@ -132,6 +132,13 @@ impl Described {
         Ok(())
     }
 
+    /// Whether a rotation has begun and is not finished: AWSPENDING is on another version than AWSCURRENT. It stays there after a
+    /// rotation that failed.
+    pub fn under_way(&self) -> bool {
+        let has = |labels: &[String], label| labels.iter().any(|found| found == label);
+        self.labels.values().any(|labels| has(labels, AWSPENDING) && !has(labels, AWSCURRENT))
+    }
+
     /// The version that holds AWSCURRENT.
     pub fn current(&self) -> Option<&VersionId> {
         self.labels.iter().find(|(_, labels)| labels.iter().any(|label| label == AWSCURRENT)).map(|(version, _)| version)
@@ -194,6 +201,16 @@ mod tests {
     fn rotation_that_was_never_configured_is_not_disabled() {
         let described = Described { rotation_enabled: None, ..described(&[AWSPENDING]) };
         assert_eq!(described.state(&version('1')), Ok(State::InProgress));
+    }
+
+    #[rstest]
+    #[case::pending(&[AWSPENDING], true)]
+    #[case::pending_with_an_own_label(&["blue", AWSPENDING], true)]
+    #[case::finished_and_still_labelled(&[AWSCURRENT, AWSPENDING], false)]
+    #[case::finished(&[AWSCURRENT], false)]
+    #[case::idle(&[], false)]
+    fn a_rotation_is_under_way_while_awspending_is_apart(#[case] labels: &[&str], #[case] under_way: bool) {
+        assert_eq!(described(labels).under_way(), under_way);
     }
 
     #[test]

@@ -42,7 +42,8 @@ const STEP_METRICS: &[Metric] = &[
     Metric::milliseconds("PluginDuration"),
     Metric::milliseconds("ServiceDuration"),
 ];
-const FAILURE_METRICS: &[Metric] = &[Metric::count("Failures")];
+/// What counts a failure by its type.
+pub(crate) const FAILURE_METRICS: &[Metric] = &[Metric::count("Failures")];
 
 /// What a line says besides the step itself.
 #[derive(Debug, Clone, Copy)]
@@ -177,7 +178,10 @@ impl<'a> StepLine<'a> {
             effect: reported.map(|(_, effect)| effect.name()),
             blame: error.map(|error| error.blame().name()),
             retry: error.map(|error| error.retry().name()),
-            error: error.map(|error| cut(context.names.in_text(error.message(), secret))),
+            error: error.map(|error| {
+                let called = secret.map(|secret| [secret.as_str(), secret.name()]);
+                cut(context.names.in_text(error.message(), called.as_ref().map_or(&[], |called| called)))
+            }),
             negative_control: record.control.map(Control::name),
             refused_logins: record.refused_logins,
             attempts: record.attempts,
@@ -223,7 +227,7 @@ pub(crate) fn cut(mut message: String) -> String {
 }
 
 /// What a log can count.
-fn microseconds(time: Duration) -> u64 {
+pub(crate) fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -118,6 +118,7 @@ async fn handle(function: Arc<Function>, event: LambdaEvent<Box<RawValue>>) -> R
     // Lambda's deadline is a time of day; inside, time only moves forward.
     let left = time_left(context.deadline(), SystemTime::now());
     let trace_id = context.xray_trace_id.as_deref().and_then(Invocation::trace_id);
-    let invocation = Invocation { request_id: context.request_id, trace_id, deadline: Instant::now() + left };
+    let (request_id, function_arn) = (context.request_id, context.invoked_function_arn);
+    let invocation = Invocation { request_id, trace_id, function_arn, deadline: Instant::now() + left };
     function.invoke(payload.get().as_bytes(), &invocation).await
 }

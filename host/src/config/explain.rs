@@ -118,6 +118,7 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     let skips = of_rule.insecure_skip_negative_control;
     say("insecure_skip_negative_control".to_owned(), Some(skips.to_string()), by_rule(skips), None);
     say("alternating_users".to_owned(), Some(of_rule.alternating_users.to_string()), by_rule(of_rule.alternating_users), None);
+    say("heartbeat".to_owned(), Some(of_rule.heartbeat.to_string()), by_rule(of_rule.heartbeat), None);
     let generated = of_rule.generated.as_ref().map(|names| names.join(", "));
     let unless = generated.is_none().then_some("the secret's tag windlass:generated, else the plugin's manifest, else `password`");
     say("generated".to_owned(), generated, by_rule(of_rule.generated.is_some()), unless);

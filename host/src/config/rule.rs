@@ -54,6 +54,10 @@ pub struct SecretRule {
     /// finds out a plugin whose test accepts anything. Default false; only in a rule with `secret`.
     #[serde(default)]
     pub insecure_skip_negative_control: bool,
+    /// Whether a heartbeat tests these secrets ([`crate::heartbeat`]). Those that are not named in full have to be listed, and are tested
+    /// if rotation is on and this function does it. Default false.
+    #[serde(default)]
+    pub heartbeat: bool,
     /// Values for the plugin's settings.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
@@ -165,6 +169,27 @@ impl From<&SecretArn> for SecretPattern {
 }
 
 impl SecretPattern {
+    /// The name or the ARN, if one secret is meant.
+    pub fn exact(&self) -> Option<&str> {
+        (!self.0.contains('*')).then_some(&*self.0)
+    }
+
+    /// What the names of all secrets that are meant begin with, as far as that is certain; empty, if nothing is.
+    pub fn name_prefix(&self) -> &str {
+        let literal = |text: &'_ str| text.find('*').unwrap_or(text.len());
+        if !self.0.starts_with("arn:") {
+            return &self.0[..literal(&self.0)];
+        }
+        // An ARN of a secret has six colons. With as many in the pattern no star can stand for one.
+        let mut parts = self.0.splitn(7, ':').skip(6);
+        let Some(name) = parts.next().filter(|name| !name.contains(':')) else { return "" };
+        let prefix = &name[..literal(name)];
+        // The last seven characters of an ARN, a hyphen and six others, are not part of the name.
+        let tail = prefix.len().saturating_sub(7);
+        let end = prefix.bytes().skip(tail).position(|byte| byte == b'-').map_or(prefix.len(), |at| tail + at);
+        &prefix[..end]
+    }
+
     /// Whether this secret is meant.
     pub fn matches(&self, secret: &SecretArn) -> bool {
         let text = if self.0.starts_with("arn:") { secret.as_str() } else { secret.name() };
@@ -221,6 +246,26 @@ mod tests {
     fn a_pattern_matches_its_secrets_and_not_their_neighbours(#[case] pattern: &str, #[case] yes: &str, #[case] no: &str) {
         assert!(matches(pattern, yes), "{pattern} {yes}");
         assert!(no.is_empty() || !matches(pattern, no), "{pattern} {no}");
+    }
+
+    #[rstest]
+    #[case::name("prod/app", Some("prod/app"), "prod/app")]
+    #[case::arn(
+        "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod-a1B2c3",
+        Some("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod-a1B2c3"),
+        "prod"
+    )]
+    #[case::prefix("prod/*", None, "prod/")]
+    #[case::suffix("*/redis", None, "")]
+    #[case::middle("prod/*/redis*", None, "prod/")]
+    #[case::arn_pattern("arn:aws:secretsmanager:*:123456789012:secret:prod/*", None, "prod/")]
+    #[case::arn_with_any_suffix("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/my-app-*", None, "prod/my")]
+    #[case::arn_with_half_a_suffix("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/app-a1B*", None, "prod/app")]
+    #[case::arn_of_any_region("arn:aws:secretsmanager:*:123456789012:secret:prod-a1B2c3", None, "prod")]
+    #[case::arn_with_a_star_for_colons("arn:aws:secretsmanager:*:secret:prod/*", None, "")]
+    fn a_pattern_says_what_to_list(#[case] pattern: &str, #[case] exact: Option<&str>, #[case] prefix: &str) {
+        let pattern = SecretPattern::try_from(pattern.to_owned()).unwrap();
+        assert_eq!((pattern.exact(), pattern.name_prefix()), (exact, prefix));
     }
 
     #[rstest]

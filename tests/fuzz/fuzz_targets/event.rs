@@ -17,6 +17,7 @@ static SENTENCES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         String::new(),
         "{}".to_owned(),
         r#"{"Step":"setSecret"}"#.to_owned(),
+        r#"{"windlass":"heartbeat"}"#.to_owned(),
         format!(r#"{{"Step":"setSecret","SecretId":"{ARN}"}}"#),
         r#"{"Step":"","SecretId":"","ClientRequestToken":""}"#.to_owned(),
         format!(r#"{{"Step":"setSecret","SecretId":"{ARN}","ClientRequestToken":""}}"#),
