@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use windlass::capability::network::Network;
 use windlass::config::{Config, Loopback};
 use windlass::error::{Blame, Retry, StepError};
-use windlass::event::Step;
+use windlass::event::{RotationEvent, Step};
 use windlass::failure::table::{Consequence, consequence};
 use windlass::failure::{Cause, Effect};
 use windlass::local::backend::Backend;
@@ -99,6 +99,11 @@ impl Scene {
     /// One that behaves so.
     fn behaving(behaviour: &str, more: &str) -> Self {
         Self::new("hostile", &format!("behaviour = \"{behaviour}\""), more, |_| (200, AT_ONCE))
+    }
+
+    fn event(&self, step: Step) -> RotationEvent {
+        let event = json!({ "Step": step.name(), "SecretId": self.arn, "ClientRequestToken": self.token });
+        RotationEvent::parse(event.to_string().as_bytes()).unwrap()
     }
 
     async fn run_within(&self, step: Step, time: Duration) -> Result<StepReport, StepError> {
@@ -216,6 +221,22 @@ fn repeats_within_a_step_end_at_the_limit_of_refused_logins() {
         assert!(error.message().contains("the service refused 3 logins"), "{}", error.message());
         // The pauses before the second and the third call.
         assert_eq!(began.elapsed(), Duration::from_millis(250 + 500));
+    });
+}
+
+#[test]
+fn repeats_within_a_step_are_counted_as_attempts() {
+    paused(async {
+        let settings = "behaviour = \"fails\", cause = \"not-yet-effective\", effect = \"changed\"";
+        let scene = Scene::new("hostile", settings, "limits = { refused_logins = 3 }", |_| (200, AT_ONCE)).created().await;
+        let (outcome, record) = scene.rotator.step(&scene.event(Step::Set), Instant::now() + Duration::from_secs(30)).await;
+        assert_eq!(outcome.unwrap_err().reported(), Some((Cause::NotYetEffective, Effect::Changed)));
+        assert_eq!((record.attempts, record.refused_logins), (3, Some(3)));
+        // So is a request that has to be sent again.
+        let another = Scene::behaving("accepts-everything", "").created().await;
+        another.backend.faults().arm("GetSecretValue:unavailable".parse().unwrap());
+        let (outcome, record) = another.rotator.step(&another.event(Step::Set), Instant::now() + Duration::from_secs(30)).await;
+        assert!(outcome.is_ok() && record.attempts == 2, "{record:?}");
     });
 }
 

@@ -11,7 +11,7 @@
 //! | `negative_control` | in testSecret: `refused`, or `skipped` where the operator wants that. Absent if it was not come to |
 //! | `refused_logins` | how many logins the service refused, once a plugin was called |
 //! | `attempts` | 1, and 1 more each time something had to be tried again within the step: a request to Secrets Manager or S3 that was sent again because it was throttled, failed or not answered in time; a read that did not show yet what was written; a plugin's call that the table of failures repeats |
-//! | `duration_us`, `host_us`, `secrets_manager_us`, `loading_us`, `plugin_us`, `service_us` | [`StepTimes`], in microseconds |
+//! | `duration_us`, `host_us`, `secrets_manager_us`, `loading_us`, `plugin_us`, `service_us` | [`crate::rotation::StepTimes`], in microseconds |
 //! | `error_type`, `cause`, `effect`, `blame`, `retry`, `error` | of a step that failed: Lambda's `errorType`, what the plugin reported if it did, who has to act, whether a repeat helps, and the whole message |
 //!
 //! Metrics ([`crate::embedded_metrics`]): `StepsDone` and `StepsFailed` (0 or 1), `StepDuration`, `SecretsManagerDuration`,
