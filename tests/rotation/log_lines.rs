@@ -31,7 +31,18 @@ fn lines(function: &Function) -> Vec<Map<String, Value>> {
 #[track_caller]
 pub fn metric_lines(function: &Function) -> Vec<Value> {
     let lines = lines(function).into_iter().filter(|line| line.contains_key("_aws"));
-    lines.map(Value::Object).inspect(embeds_metrics).collect()
+    lines.inspect(is_as_documented).map(Value::Object).inspect(embeds_metrics).collect()
+}
+
+/// The guide's samples, with which saved queries and dashboard are tested, have every key of the line.
+#[track_caller]
+fn is_as_documented(line: &Map<String, Value>) {
+    let samples = include_str!("../../host/deploy/samples/log.jsonl").lines();
+    let samples = samples.map(|sample| serde_json::from_str::<Map<String, Value>>(sample).unwrap());
+    let alike: Vec<_> = samples.filter(|sample| sample["message"] == line["message"]).collect();
+    for key in line.keys() {
+        assert!(alike.iter().any(|sample| sample.contains_key(key)), "no sample of `{}` has `{key}`", line["message"]);
+    }
 }
 
 #[track_caller]
