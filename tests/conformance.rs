@@ -42,6 +42,18 @@ fn test(guest: &str, case: &Path) -> Program {
     program.timeout(Duration::from_secs(300))
 }
 
+/// A case that was changed, and the folder that goes with it.
+fn altered(name: &str, change: impl FnOnce(String) -> String) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("case.toml");
+    let right = case(name);
+    // The programs of a case lie beside it.
+    let programs = format!("\"{}/", right.parent().unwrap().to_str().unwrap());
+    let text = fs::read_to_string(&right).unwrap().replace("\"./", &programs);
+    fs::write(&file, change(text)).unwrap();
+    (folder, file)
+}
+
 #[rstest]
 #[case::a_user_changes_its_own_password("mutant", "right")]
 #[case::an_administrator_changes_it("mutant", "right-admin")]
@@ -83,16 +95,24 @@ fn every_check_catches_a_mutant() {
     assert_eq!(needed, CHECKS.iter().map(|check| check.name).collect());
 }
 
+/// Python ends a script that crashes with 1. Taken for a refusal, that would prove whatever a refusal proves.
+#[test]
+fn a_login_command_that_crashes_is_no_refused_login() {
+    let (_folder, file) = altered("right", |text| {
+        let login = text.lines().find(|line| line.starts_with("login")).unwrap().to_owned();
+        let account = login.split('"').nth(1).unwrap();
+        text.replace(&login, &format!("login = [\"/bin/sh\", \"-c\", \"{account} login || {{ echo boom >&2; exit 1; }}\"]"))
+    });
+    let finished = test("mutant", &file).arg("--only").arg("test-before-set").run();
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("does not say whether the service accepts the login (exit status: 1): boom"), "{finished:?}");
+    assert!(finished.stderr.contains("with 77 (EX_NOPERM) if it refuses it"), "{finished:?}");
+    assert_eq!(finished.stdout, "");
+}
+
 /// Runs the check that has to catch the mutant, and says what is missing from its report.
 fn caught(mutant: &Mutant) -> Result<(), String> {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("case.toml");
-    let right = case(mutant.case);
-    // The programs of a case lie beside it.
-    let programs = format!("\"{}/", right.parent().unwrap().to_str().unwrap());
-    let text = fs::read_to_string(&right).unwrap().replace("\"./", &programs);
-    fs::write(&file, format!("{text}\n[settings]\nmutant = \"{}\"\n", mutant.name)).unwrap();
-
+    let (_folder, file) = altered(mutant.case, |text| format!("{text}\n[settings]\nmutant = \"{}\"\n", mutant.name));
     let others: &[&str] = if SEEN_IN_OTHERS.contains(&mutant.caught_by) { &OTHERS } else { &[] };
     let checks = others.iter().chain([&mutant.caught_by]).flat_map(|check| ["--only", check]);
     let finished = test(mutant.guest, &file).args(checks).run();

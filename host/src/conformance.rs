@@ -21,7 +21,7 @@ pub mod verdict;
 use self::case::{Case, CaseError};
 use self::checks::Check;
 use self::scene::Bench;
-use self::service::{Service, ServiceError};
+use self::service::{REFUSED, Service, ServiceError};
 use self::subject::{Subject, SubjectError};
 use self::verdict::Verdict;
 use crate::password::PasswordError;
@@ -43,7 +43,8 @@ pub enum ConformanceError {
     /// The case's commands contradict each other.
     #[error(
         "without the plugin, the case's `login` does not accept the password that `{command}` set and refuse another one. `login` has to \
-         end with exit code 0 if the service accepts the password, with 1 if it refuses it, and with another one if it cannot tell"
+         end with exit code 0 if the service accepts the password, with {REFUSED} (EX_NOPERM) if it refuses it, and with another one if \
+         it cannot tell"
     )]
     Disagree {
         /// What came before.

@@ -40,7 +40,8 @@ pub struct ServiceCommands {
     pub start: Option<Vec<String>>,
     /// Makes the account USERNAME with PASSWORD, or gives the one that is there this password alone.
     pub create: Vec<String>,
-    /// Logs in as USERNAME with PASSWORD: exit code 0 accepted, 1 refused.
+    /// Logs in as USERNAME with PASSWORD. Exit code 0: the service accepts them; 77 ([`super::service::REFUSED`]): it refuses them; any other:
+    /// the command cannot tell, which ends the tests.
     pub login: Vec<String>,
     /// Makes PASSWORD the only password of USERNAME, as somebody else would.
     pub change: Vec<String>,

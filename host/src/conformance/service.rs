@@ -62,6 +62,19 @@ pub enum ServiceError {
         /// What it said.
         said: String,
     },
+    /// A login neither succeeded nor was refused.
+    #[error(
+        "the case's command `{command}` does not say whether the service accepts the login ({status}): {said}\n`login` has to end with exit \
+         code 0 if it accepts the password, with {REFUSED} (EX_NOPERM) if it refuses it, and with another one if it cannot tell"
+    )]
+    Unclear {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it said.
+        said: String,
+    },
     /// The service did not say where it is.
     #[error(
         "the service that `{command}` starts did not become ready: {why}. It has to print one line of JSON such as {{\"port\": 6379}}\n{said}"
@@ -78,6 +91,10 @@ pub enum ServiceError {
     #[error(transparent)]
     Case(#[from] CaseError),
 }
+
+/// The exit code of `login` for "the service refuses the password": EX_NOPERM of sysexits(3), Python's `os.EX_NOPERM`. Not 1, with which a
+/// script that crashes ends, too.
+pub const REFUSED: i32 = 77;
 
 /// How long one command may take.
 const COMMAND: Duration = Duration::from_secs(60);
@@ -191,8 +208,8 @@ impl Service {
         let (status, said) = self.run(&self.commands.login, account, password).await?;
         match status.code() {
             Some(0) => Ok(true),
-            Some(1) => Ok(false),
-            Some(_) | None => Err(ServiceError::Failed { command: shown(&self.commands.login), status, said }),
+            Some(REFUSED) => Ok(false),
+            Some(_) | None => Err(ServiceError::Unclear { command: shown(&self.commands.login), status, said }),
         }
     }
 
