@@ -95,6 +95,38 @@ fn every_check_catches_a_mutant() {
     assert_eq!(needed, CHECKS.iter().map(|check| check.name).collect());
 }
 
+/// Nobody may take a sample for the whole.
+#[test]
+fn of_a_long_run_not_every_place_is_tried_and_the_report_says_so() {
+    let (_folder, file) = altered("right", |text| format!("{text}\n[settings]\nmutant = \"talks-a-lot\"\n"));
+    let finished = test("mutant", &file).args(["--only", "interrupted"]).run().succeeded();
+    let note = finished.json()["checks"][0]["note"].as_str().unwrap().to_owned();
+    insta::assert_snapshot!(note, @"the first 100 places, and 50 of the other 79 at even distances");
+}
+
+/// An old password that the service cannot have is neither the plugin's fault nor passed over.
+#[test]
+fn a_case_has_to_say_which_old_passwords_its_service_cannot_have() {
+    let (_folder, file) = altered("right", |text| {
+        let create = text.lines().find(|line| line.starts_with("create")).unwrap().to_owned();
+        let account = create.split('"').nth(1).unwrap();
+        text.replace(
+            &create,
+            &format!(
+                "create = [\"/bin/sh\", \"-c\", \"case $PASSWORD in *ä*) echo ASCII only >&2; exit 1;; esac; {account} create\"]"
+            ),
+        )
+    });
+    let finished = test("mutant", &file).args(["--only", "old-passwords"]).run();
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    assert!(finished.stderr.contains("cannot have a password such as \"umlaut-äöü-漢字-1A\""), "{finished:?}");
+    assert!(finished.stderr.contains("ASCII only"), "{finished:?}");
+    fs::write(&file, fs::read_to_string(&file).unwrap() + "\n[old_passwords]\nexclude = \"ä\"\n").unwrap();
+    let finished = test("mutant", &file).args(["--only", "old-passwords"]).run().succeeded();
+    let note = finished.json()["checks"][0]["note"].as_str().unwrap().to_owned();
+    insta::assert_snapshot!(note, @r#"5 replaced, 0 refused as such; the case says that the service has none such as "umlaut-äöü-漢字-1A""#);
+}
+
 /// Python ends a script that crashes with 1. Taken for a refusal, that would prove whatever a refusal proves.
 #[test]
 fn a_login_command_that_crashes_is_no_refused_login() {

@@ -50,6 +50,18 @@ pub enum ConformanceError {
         /// What came before.
         command: &'static str,
     },
+    /// The service, or the case's commands, cannot do with an old password.
+    #[error(
+        "without the plugin, an account of the service cannot have a password such as {password:?}: {why}\nPasswords that somebody else has set \
+         may look like this, and the plugin should be tried with them. If it is the service that cannot have them, say so in the case: \
+         `[old_passwords]`, and below it `exclude`, the characters that its passwords cannot hold"
+    )]
+    OldPassword {
+        /// The password, which is one of this kit.
+        password: String,
+        /// Why not.
+        why: String,
+    },
     /// No password can be made.
     #[error("the manifest's [password] makes no password: {0}")]
     Password(PasswordError),
@@ -89,7 +101,7 @@ pub struct Used {
     pub most_memory_bytes: usize,
 }
 
-/// Runs these checks and shows each as soon as it is done.
+/// Runs these checks in this case and shows each as soon as it is done.
 ///
 /// # Errors
 ///
@@ -97,13 +109,11 @@ pub struct Used {
 pub async fn run(
     component: ComponentFile,
     path: &Path,
-    case_path: &Path,
+    case: Case,
     checks: &[Check],
     mut each: impl FnMut(&CheckReport),
 ) -> Result<(Vec<CheckReport>, Used), ConformanceError> {
-    let case = Case::read(case_path)?;
-    let folder = case_path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let service = Service::start(&case, folder).await?;
+    let service = Service::start(&case).await?;
     let subject = Subject::load(component, path, service.ca_files()?, case.settings.clone()).await?;
     let mut bench = Bench { subject, service, case };
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

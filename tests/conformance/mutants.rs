@@ -25,7 +25,7 @@ const fn mutant(
 }
 
 /// All of them, by the check that has to catch them.
-pub const MUTANTS: [Mutant; 45] = [
+pub const MUTANTS: [Mutant; 53] = [
     mutant("test-uses-current", "mutant", "right", "set-then-test", "test-secret logs in with AWSCURRENT, which it is not given"),
     mutant("sets-a-value-of-its-own", "mutant", "right", "set-then-test", "set-secret sets another value than AWSPENDING"),
     mutant("says-unchanged", "mutant", "right", "set-then-test", "set-secret makes the change and says `unchanged`"),
@@ -74,6 +74,13 @@ pub const MUTANTS: [Mutant; 45] = [
         "right",
         "overlap",
         "test-secret retires AWSCURRENT as soon as AWSPENDING works",
+    ),
+    mutant(
+        "changes-a-pattern",
+        "mutant",
+        "right-admin",
+        "other-accounts",
+        "set-secret changes all accounts whose names begin like that of AWSPENDING",
     ),
     mutant(
         "does-not-look-first",
@@ -155,11 +162,25 @@ pub const MUTANTS: [Mutant; 45] = [
         "set-secret says `changed` though a field is missing and nothing was done",
     ),
     mutant(
+        "test-takes-a-missing-field-for-a-wrong-one",
+        "mutant",
+        "right",
+        "missing-field",
+        "test-secret reports a missing field as `unauthorized`",
+    ),
+    mutant(
         "gives-up-after-an-interruption",
         "mutant",
         "right",
         "interrupted",
         "set-secret cannot go on from the first half of a change in two steps",
+    ),
+    mutant(
+        "gives-up-after-a-long-way",
+        "mutant",
+        "right",
+        "interrupted",
+        "the same after more calls of the host than are tried one by one",
     ),
     mutant("panics", "mutant", "right", "interrupted", "set-secret panics before anything can be interrupted"),
     mutant(
@@ -168,6 +189,20 @@ pub const MUTANTS: [Mutant; 45] = [
         "right",
         "interrupted",
         "the old password lives on if set-secret is killed before it retires it",
+    ),
+    mutant(
+        "takes-a-race-for-a-defect",
+        "mutant",
+        "right",
+        "concurrency",
+        "set-secret reports `internal` when another run of it was faster",
+    ),
+    mutant(
+        "undoes-what-another-run-did",
+        "mutant",
+        "right",
+        "concurrency",
+        "set-secret goes back to AWSCURRENT when another run of it was faster",
     ),
     mutant("unquoted-passwords", "mutant", "right", "hostile-passwords", "a space in a password ends it"),
     mutant("unescaped-passwords", "mutant", "right", "hostile-passwords", "a quote or a backslash in a password is syntax"),
@@ -179,6 +214,9 @@ pub const MUTANTS: [Mutant; 45] = [
         "hostile-passwords",
         "a password is cut after 72 characters, in set and test alike",
     ),
+    mutant("loses-other-alphabets", "mutant", "right", "old-passwords", "characters beyond ASCII are lost, in old passwords too"),
+    mutant("forgets-line-breaks", "mutant", "right", "old-passwords", "a line break in an old password is syntax"),
+    mutant("counts-on-three-bytes", "mutant", "right", "old-passwords", "a character of four bytes in an old password is a panic"),
     mutant("unquoted-user-names", "mutant", "right", "hostile-user-names", "a space or a quote in a user name is syntax"),
     mutant("lower-case-user-names", "mutant", "right", "hostile-user-names", "user names are written in lower case"),
     mutant(

@@ -15,7 +15,11 @@ pub struct HostCalls {
     cut_after: Option<usize>,
     /// Which answer of a service does not reach the plugin, counted from one.
     lost_answer: Option<usize>,
+    /// Which answer of a service is kept from the plugin until it may go on, counted from one.
+    held_answer: Option<usize>,
     cut: Notify,
+    held: Notify,
+    go_on: Notify,
     memory: Mutex<usize>,
 }
 
@@ -59,6 +63,22 @@ impl HostCalls {
         Self { lost_answer: Some(answer), ..Self::default() }
     }
 
+    /// Sees calls and keeps this answer of a service, counted from one, from the plugin until [`HostCalls::go_on`]: what it does next, it does with
+    /// what it knew before.
+    pub fn holding_answer(answer: usize) -> Self {
+        Self { held_answer: Some(answer), ..Self::default() }
+    }
+
+    /// Ends when the plugin waits for the answer that is kept from it.
+    pub async fn held(&self) {
+        self.held.notified().await;
+    }
+
+    /// Gives the plugin the answer that is kept from it.
+    pub fn go_on(&self) {
+        self.go_on.notify_one();
+    }
+
     /// Ends when the plugin has made the last call that it may. Whoever drops the plugin's call then has killed it at that point.
     pub async fn cut(&self) {
         self.cut.notified().await;
@@ -80,14 +100,19 @@ impl HostCalls {
 
     /// A call that began at `begun` has ended. Does not return if it is the last one. Whether the plugin must not hear what came of it.
     pub(crate) async fn ended(&self, begun: Instant, function: &'static str, with: String, outcome: String, denied: bool) -> bool {
-        let (count, lost) = {
+        let (count, lost, held) = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             let call = HostCall { function, with, outcome, denied, took: begun.elapsed() };
             let is_answer = call.is_answer();
             seen.push(call);
             let answers = seen.iter().filter(|call| call.is_answer()).count();
-            (seen.len(), is_answer && self.lost_answer == Some(answers))
+            let this = |answer: Option<usize>| is_answer && answer == Some(answers);
+            (seen.len(), this(self.lost_answer), this(self.held_answer))
         };
+        if held {
+            self.held.notify_one();
+            self.go_on.notified().await;
+        }
         if self.cut_after == Some(count) {
             self.cut.notify_one();
             std::future::pending::<()>().await;

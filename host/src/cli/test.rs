@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::conformance::case::Case;
 use crate::conformance::checks::{CHECKS, Check};
 use crate::conformance::verdict::Verdict;
 use crate::conformance::{self, CheckReport, ConformanceError, Used};
@@ -66,6 +67,7 @@ struct Report<'a> {
 /// [`TestError`] if nothing could be proved.
 pub async fn run(args: Args, out: &mut impl Write) -> Result<ExitCode, TestError> {
     let component = ComponentFile::read(&args.plugin)?;
+    let case = Case::read(&args.case).map_err(ConformanceError::from)?;
     let (manifest, digest) = (component.manifest().clone(), component.digest());
     let chosen = |check: &&Check| args.only.is_empty() || args.only.iter().any(|name| name == check.name);
     let checks: Vec<Check> = CHECKS.iter().filter(chosen).copied().collect();
@@ -73,7 +75,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<ExitCode, TestError
     let people: &mut dyn Write = if args.json { &mut nobody } else { &mut *out };
     writeln!(people, "Testing {} {} ({digest})\n", manifest.name, manifest.version)?;
     let each = |report: &CheckReport| drop(write!(people, "{}", line(report)));
-    let (reports, used) = conformance::run(component, &args.plugin, &args.case, &checks, each).await?;
+    let (reports, used) = conformance::run(component, &args.plugin, case, &checks, each).await?;
     let failed = reports.iter().filter(|report| matches!(report.verdict, Verdict::Failed { .. })).count();
     let unshown = reports.iter().filter(|report| matches!(report.verdict, Verdict::NotShown { .. })).count();
     writeln!(

@@ -1,4 +1,7 @@
 //! `CASE.toml`: a real service to prove a plugin against, and what a secret for it looks like.
+//!
+//! In `secret`, `admin` and `ca_files`, `{name}` stands for a variable: `username` and `password` of the account, and what `start` printed. `{{` and
+//! `}}` stand for a brace.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +15,9 @@ use crate::secret::SecretValue;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
+    /// The folder of the file, in which its commands run.
+    #[serde(skip)]
+    pub folder: PathBuf,
     /// How to have the service.
     pub service: ServiceCommands,
     /// Variables that hold for a service that is not started here, such as its port. What `start` prints comes on top.
@@ -29,6 +35,9 @@ pub struct Case {
     /// What the service's user names cannot have.
     #[serde(default)]
     pub user_names: UserNames,
+    /// What the service's passwords cannot have, whoever sets them.
+    #[serde(default)]
+    pub old_passwords: OldPasswords,
 }
 
 /// Commands about the service. Each is a program and its arguments, run in the case's folder with the variables in its environment.
@@ -71,6 +80,15 @@ pub struct UserNames {
     pub longest: Option<usize>,
 }
 
+/// What the service's passwords cannot have. What its password policy refuses is no part of this.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OldPasswords {
+    /// Characters.
+    #[serde(default)]
+    pub exclude: String,
+}
+
 /// Why a case cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -98,7 +116,7 @@ pub enum CaseError {
         command: &'static str,
     },
     /// A placeholder that nothing fills.
-    #[error("nothing says what `{{{name}}}` is. There are: {}", known.join(", "))]
+    #[error("nothing says what `{{{name}}}` is. There are: {}. Write `{{{{` and `}}}}` for braces", known.join(", "))]
     Unknown {
         /// Its name.
         name: String,
@@ -116,7 +134,8 @@ impl Case {
     pub fn read(path: &Path) -> Result<Self, CaseError> {
         let text = std::fs::read_to_string(path).map_err(|source| CaseError::Unreadable { path: path.to_owned(), source })?;
         let syntax = |why: String| CaseError::Syntax { path: path.to_owned(), why };
-        let case: Self = toml::from_str(&text).map_err(|error| syntax(error.to_string().trim_end().to_owned()))?;
+        let mut case: Self = toml::from_str(&text).map_err(|error| syntax(error.to_string().trim_end().to_owned()))?;
+        case.folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned();
         let ServiceCommands { start, create, login, change, delete, ca_files: _ } = &case.service;
         let commands = [
             ("start", start.as_ref()),
@@ -153,15 +172,26 @@ pub fn fill(template: &Value, variables: &Variables) -> Result<Value, CaseError>
 fn fill_text(text: &str, variables: &Variables) -> Result<Value, CaseError> {
     let mut filled = String::new();
     let mut rest = text;
-    while let Some((before, from)) = rest.split_once('{') {
-        let Some((name, after)) = from.split_once('}') else { break };
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(at);
+        filled.push_str(before);
+        let (brace, from) = from.split_at(1);
+        if let Some(after) = from.strip_prefix(brace) {
+            filled.push_str(brace);
+            rest = after;
+            continue;
+        }
+        let Some((name, after)) = from.split_once('}').filter(|_| brace == "{") else {
+            filled.push_str(brace);
+            rest = from;
+            continue;
+        };
         let Some(value) = variables.get(name) else {
             return Err(CaseError::Unknown { name: name.to_owned(), known: variables.keys().cloned().collect() });
         };
-        if before.is_empty() && after.is_empty() && filled.is_empty() {
+        if name.len() + "{}".len() == text.len() {
             return Ok(value.clone());
         }
-        filled.push_str(before);
         filled.push_str(&as_text(value));
         rest = after;
     }
@@ -195,6 +225,10 @@ mod tests {
     #[case::part(json!("redis://{username}@localhost:{port}/"), json!("redis://app@localhost:6379/"))]
     #[case::deep(json!({"a": [{"b": "{username}"}], "tls": false}), json!({"a": [{"b": "app"}], "tls": false}))]
     #[case::no_placeholder(json!("plain { text"), json!("plain { text"))]
+    #[case::a_closing_brace_alone(json!("plain } {port}"), json!("plain } 6379"))]
+    #[case::braces(json!("{{port}}"), json!("{port}"))]
+    #[case::a_placeholder_in_braces(json!("{{{port}}}"), json!("{6379}"))]
+    #[case::json_in_a_text(json!(r#"{{"user": "{username}", "more": {{}}}}"#), json!(r#"{"user": "app", "more": {}}"#))]
     fn placeholders_are_filled(#[case] template: Value, #[case] filled: Value) {
         assert_eq!(fill(&template, &variables()).unwrap(), filled);
     }
@@ -202,7 +236,7 @@ mod tests {
     #[test]
     fn an_unknown_placeholder_is_named_with_those_that_there_are() {
         let error = fill(&json!("{prot}"), &variables()).unwrap_err();
-        assert_eq!(error.to_string(), "nothing says what `{prot}` is. There are: port, username");
+        assert_eq!(error.to_string(), "nothing says what `{prot}` is. There are: port, username. Write `{{` and `}}` for braces");
     }
 
     #[rstest]

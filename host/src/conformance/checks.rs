@@ -7,10 +7,13 @@ use super::scene::Bench;
 use super::verdict::Verdict;
 
 mod characters;
+mod concurrency;
 mod drift;
 mod failures;
 mod interruption;
 mod order;
+mod others;
+mod places;
 mod words;
 
 /// A check.
@@ -43,12 +46,13 @@ macro_rules! check {
 }
 
 /// All checks, in the order in which they run: what everything else stands on comes first, and what is seen in all calls last.
-pub const CHECKS: [Check; 19] = [
+pub const CHECKS: [Check; 22] = [
     check!("set-then-test", "set makes the service accept the new value, and test says so", order::set_then_test),
     check!("set-twice", "a second set finds the work done", order::set_twice),
     check!("test-before-set", "test fails as `unauthorized` before set", order::test_before_set),
     check!("test-changes-nothing", "test only looks", order::test_changes_nothing),
     check!("overlap", "the old value lives or dies as the manifest says", order::overlap),
+    check!("other-accounts", "set changes no other account", others::other_accounts),
     check!("drift-pending", "the service holds AWSPENDING already", drift::pending),
     check!("drift-previous", "the service still holds AWSPREVIOUS", drift::previous),
     check!("drift-other", "the service holds something else", drift::other),
@@ -59,7 +63,9 @@ pub const CHECKS: [Check; 19] = [
     check!("missing-field", "a missing field is `malformed-secret`, and named", failures::missing_field),
     check!("interrupted", "killed after any call of the host, a retry converges", interruption::interrupted),
     check!("lost-answer", "an answer that is lost leaves an honest effect, and a retry converges", interruption::lost_answer),
+    check!("concurrency", "two runs of set at once end well", concurrency::concurrency),
     check!("hostile-passwords", "characters that are syntax somewhere work in passwords", characters::passwords),
+    check!("old-passwords", "a password that no policy makes is replaced, or refused as such", characters::old_passwords),
     check!("hostile-user-names", "characters that are syntax somewhere work in user names", characters::user_names),
     check!("granted-endpoints", "only what the manifest declares is asked for", words::granted_endpoints),
     check!("no-values-in-words", "no value stands in a message or a log line", words::no_values),

@@ -39,6 +39,24 @@ impl Bench {
     pub async fn scene(&mut self) -> Result<Scene, ConformanceError> {
         let current = self.password()?;
         let account = self.service.account(&current).await?;
+        self.scene_of(account, current)
+    }
+
+    /// A scene with a new account, whose password is this one although no policy makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConformanceError::OldPassword`] if the service does not take it.
+    pub async fn scene_beginning_with(&mut self, current: &str) -> Result<Scene, ConformanceError> {
+        let refused = |why: String| ConformanceError::OldPassword { password: current.to_owned(), why };
+        let account = self.service.account(current).await.map_err(|error| refused(error.to_string()))?;
+        if !self.service.accepts(&account, current).await.map_err(|error| refused(error.to_string()))? {
+            return Err(refused("`login` refuses what `create` set".to_owned()));
+        }
+        self.scene_of(account, current.to_owned())
+    }
+
+    fn scene_of(&self, account: Account, current: String) -> Result<Scene, ConformanceError> {
         Ok(Scene { account, previous: self.password()?, current, pending: self.password()? })
     }
 

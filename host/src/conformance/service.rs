@@ -1,6 +1,6 @@
 //! The service of a case: started, asked and changed by the case's own commands, never by the plugin that is to be proved.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -103,17 +103,17 @@ const COMMAND: Duration = Duration::from_secs(60);
 const START: Duration = Duration::from_secs(120);
 
 impl Service {
-    /// Starts what the case starts. `folder` is where the case lies.
+    /// Starts what the case starts.
     ///
     /// # Errors
     ///
     /// [`ServiceError`] if it does not become ready.
-    pub async fn start(case: &Case, folder: &Path) -> Result<Self, ServiceError> {
+    pub async fn start(case: &Case) -> Result<Self, ServiceError> {
         let own = tempfile::Builder::new().prefix("windlass-test-").tempdir();
         let own = own.map_err(|source| ServiceError::NotRun { command: "mktemp".to_owned(), source })?;
         let mut service = Self {
             commands: case.service.clone(),
-            folder: folder.to_owned(),
+            folder: case.folder.clone(),
             own,
             variables: case.variables.clone(),
             process: None,

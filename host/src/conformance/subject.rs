@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -154,7 +155,38 @@ impl Subject {
         self.repeated(handed, place, async |plugin, call| plugin.set_secret(call).await).await
     }
 
-    /// `test-secret`, likewise.
+    /// `set-secret`, not repeated whatever the plugin answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::set`].
+    pub async fn set_once(&self, handed: &Handed) -> Result<Ran<Outcome>, SubjectError> {
+        self.set_seen_by(handed, Arc::new(HostCalls::default())).await
+    }
+
+    /// `set-secret`, overtaken by another one with the same values: when this answer of the service, counted from one, is on its way to the
+    /// first, the second begins and comes to its end. If there are fewer answers, the second follows the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::set`].
+    pub async fn set_overtaken(&self, handed: &Handed, answer: usize) -> Result<[Ran<Outcome>; 2], SubjectError> {
+        let host_calls = Arc::new(HostCalls::holding_answer(answer));
+        let mut first = pin!(self.set_seen_by(handed, Arc::clone(&host_calls)));
+        let ended = tokio::select! {
+            first = &mut first => Some(first?),
+            () = host_calls.held() => None,
+        };
+        let second = self.set_once(handed).await?;
+        host_calls.go_on();
+        let first = match ended {
+            Some(first) => first,
+            None => first.await?,
+        };
+        Ok([first, second])
+    }
+
+    /// `test-secret`, repeated as [`Subject::set`] is.
     ///
     /// # Errors
     ///
@@ -169,8 +201,7 @@ impl Subject {
     ///
     /// As [`Subject::set`].
     pub async fn set_cut_off(&self, handed: &Handed, after: usize) -> Result<Ran<Outcome>, SubjectError> {
-        let host_calls = Arc::new(HostCalls::cut_after(after));
-        self.call(handed, handed, Place::AsItIs, host_calls, async |plugin, call| plugin.set_secret(call).await).await
+        self.set_seen_by(handed, Arc::new(HostCalls::cut_after(after))).await
     }
 
     /// `set-secret`, to which this answer of the service, counted from one, does not come through: the connection breaks instead. Nothing
@@ -180,8 +211,7 @@ impl Subject {
     ///
     /// As [`Subject::set`].
     pub async fn set_losing_answer(&self, handed: &Handed, answer: usize) -> Result<Option<Ran<Outcome>>, SubjectError> {
-        let host_calls = Arc::new(HostCalls::losing_answer(answer));
-        let ran = self.call(handed, handed, Place::AsItIs, host_calls, async |plugin, call| plugin.set_secret(call).await).await?;
+        let ran = self.set_seen_by(handed, Arc::new(HostCalls::losing_answer(answer))).await?;
         let answers = ran.host_calls.iter().filter(|call| call.is_answer()).count();
         Ok((answers >= answer).then_some(ran))
     }
@@ -195,6 +225,16 @@ impl Subject {
     pub async fn set_incomplete(&self, handed: &Handed, whole: &Handed) -> Result<Ran<Outcome>, SubjectError> {
         let host_calls = Arc::new(HostCalls::default());
         self.call(handed, whole, Place::AsItIs, host_calls, async |plugin, call| plugin.set_secret(call).await).await
+    }
+
+    /// `test-secret`, likewise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::set`].
+    pub async fn test_incomplete(&self, handed: &Handed, whole: &Handed) -> Result<Ran<()>, SubjectError> {
+        let host_calls = Arc::new(HostCalls::default());
+        self.call(handed, whole, Place::AsItIs, host_calls, async |plugin, call| plugin.test_secret(call).await).await
     }
 
     /// What was seen so far.
@@ -215,6 +255,10 @@ impl Subject {
         };
         // To be looked for in what the plugin says.
         versions.into_iter().flatten().flat_map(generated).map(|password| password.expose().to_owned()).collect()
+    }
+
+    async fn set_seen_by(&self, handed: &Handed, host_calls: Arc<HostCalls>) -> Result<Ran<Outcome>, SubjectError> {
+        self.call(handed, handed, Place::AsItIs, host_calls, async |plugin, call| plugin.set_secret(call).await).await
     }
 
     async fn repeated<T>(

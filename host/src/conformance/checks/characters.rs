@@ -24,6 +24,9 @@ const PASSWORDS: [&str; 13] = [
     "line\ttab-1A",
 ];
 
+/// What an account may have got from somebody else: no policy makes it.
+const OLD_PASSWORDS: [&str; 4] = ["line\nbreak-1A", "crab-🦀-1A", "e\u{301}-in-two-1A", "\u{a0}no-break\u{2003}spaces-1A"];
+
 /// What stands in user names.
 const NAMES: [&str; 11] = [
     "it's",
@@ -77,6 +80,62 @@ pub(super) async fn passwords(bench: &mut Bench) -> Result<Verdict, ConformanceE
     Ok(flaws.verdict(format!("{worked} work, {excluded} the manifest's policy never makes{too_long}")))
 }
 
+/// What no policy makes, as the password that is replaced. A plugin need not be able to log in with it, but has to say that it is this.
+pub(super) async fn old_passwords(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    const OLD: &str = "an old password may hold any character: log in with it as it is, or report `malformed-secret`, `unsupported` or \
+                       `rejected`, and `unchanged`, if the service's protocol cannot carry it";
+    let (mut flaws, policy, exclude) = (Flaws::default(), bench.policy()?.1, bench.case.old_passwords.exclude.clone());
+    let (mut replaced, mut refused, mut none) = (0, 0, Vec::new());
+    for password in PASSWORDS.into_iter().chain(OLD_PASSWORDS).filter(|password| !policy.can_make(password)) {
+        if password.chars().any(|of| exclude.contains(of)) {
+            none.push(format!("{password:?}"));
+            continue;
+        }
+        let scene = bench.scene_beginning_with(password).await?;
+        let handed = bench.handed(&scene)?;
+        let set = bench.subject.set(&handed, Place::AsItIs).await?;
+        let new = bench.service.accepts(&scene.account, &scene.pending).await?;
+        if matches!(set.result, Some(Ok(_))) {
+            flaws.expect(
+                new,
+                || {
+                    format!(
+                        "with {password:?} as the old password set-secret succeeded, and the service does not accept the new value"
+                    )
+                },
+                OLD,
+            );
+            replaced += 1;
+            continue;
+        }
+        let said = set.failure().is_some_and(|(cause, effect)| {
+            effect == Effect::Unchanged && matches!(cause, Cause::MalformedSecret | Cause::Unsupported | Cause::Rejected)
+        });
+        flaws.expect(said, || format!("with {password:?} as the old password set-secret ended with {}", set.in_words()), OLD);
+        let untouched = !new && bench.service.accepts(&scene.account, &scene.current).await?;
+        flaws.expect(
+            untouched,
+            || {
+                format!(
+                    "with {password:?} as the old password set-secret ended with {}, and the service was changed",
+                    set.in_words()
+                )
+            },
+            OLD,
+        );
+        refused += 1;
+    }
+    if replaced + refused == 0 {
+        return Ok(Verdict::NotShown { why: "the manifest's policy, and the case, leave no other character".to_owned() });
+    }
+    let none = said_by_the_case(&none);
+    Ok(flaws.verdict(format!("{replaced} replaced, {refused} refused as such{none}")))
+}
+
+fn said_by_the_case(none: &[String]) -> String {
+    if none.is_empty() { String::new() } else { format!("; the case says that the service has none such as {}", none.join(", ")) }
+}
+
 pub(super) async fn user_names(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
     const RAW: &str = "hand a user name over as data, as with passwords; or refuse it as `malformed-secret` and `unchanged`";
     let (mut flaws, mut worked, mut none) = (Flaws::default(), 0, Vec::new());
@@ -95,11 +154,7 @@ pub(super) async fn user_names(bench: &mut Bench) -> Result<Verdict, Conformance
         flaws.expect(end.is_none(), || format!("with a user name such as {name:?} {}", end.clone().unwrap_or_default()), RAW);
         worked += 1;
     }
-    let none = if none.is_empty() {
-        String::new()
-    } else {
-        format!("; the case says that the service has none such as {}", none.join(", "))
-    };
+    let none = said_by_the_case(&none);
     Ok(flaws.verdict(format!("{worked} work{none}")))
 }
 

@@ -100,11 +100,11 @@ pub(super) async fn missing_field(bench: &mut Bench) -> Result<Verdict, Conforma
     let whole = bench.handed(&scene)?;
     let (mut named, mut unread) = (Vec::new(), Vec::new());
     let shape = bench.subject.manifest().secret.clone();
-    for field in shape.required.into_iter().filter(|field| !shape.defaults.contains_key(field)) {
+    for field in shape.required.iter().filter(|field| !shape.defaults.contains_key(*field)) {
         let without = |password: &str| {
             let mut filled = case::fill(&bench.case.secret, &bench.service.variables(&scene.account, password))?;
             let there =
-                filled.as_object_mut().is_some_and(|fields: &mut serde_json::Map<String, Value>| fields.remove(&field).is_some());
+                filled.as_object_mut().is_some_and(|fields: &mut serde_json::Map<String, Value>| fields.remove(field).is_some());
             Ok::<_, ConformanceError>(there.then(|| case::secret(&filled)))
         };
         let (Some(pending), Some(current)) = (without(&scene.pending)?, without(&scene.current)?) else { continue };
@@ -119,25 +119,38 @@ pub(super) async fn missing_field(bench: &mut Bench) -> Result<Verdict, Conforma
                     || format!("without the field `{field}` set-secret succeeded, and the service does not accept the new value"),
                     MISSING,
                 );
-                unread.push(field);
-                bench.service.change(&scene.account, &scene.current).await?;
+                unread.push(field.as_str());
             }
-            Some(Err(error)) => {
-                let names_it = error.to_string().contains(&format!("`{field}`"));
-                let malformed = set.failure().is_some_and(|(cause, _)| cause == Cause::MalformedSecret);
+            Some(Err(_)) => {
                 flaws.expect(
-                    malformed && names_it,
+                    names_it(&set, field),
                     || format!("without the field `{field}` set-secret ended with {}", set.in_words()),
                     MISSING,
                 );
                 unchanged(bench, &scene, &set, &mut flaws).await?;
-                named.push(field);
+                named.push(field.as_str());
             }
             None => {}
         }
+        // Now the service accepts the pending value, so that a login without the field can only end well if the field is not needed for it.
+        bench.service.change(&scene.account, &scene.pending).await?;
+        let test = bench.subject.test_incomplete(&handed, &whole).await?;
+        let unchanged = test.failure().is_none_or(|(_, effect)| effect == Effect::Unchanged);
+        flaws.expect(
+            matches!(test.result, Some(Ok(()))) || (names_it(&test, field) && unchanged),
+            || format!("without the field `{field}` test-secret ended with {}", test.in_words()),
+            MISSING,
+        );
+        bench.service.change(&scene.account, &scene.current).await?;
     }
     let unread = if unread.is_empty() { String::new() } else { format!("; the host reads {}", unread.join(", ")) };
     Ok(flaws.verdict(format!("named: {}{unread}", named.join(", "))))
+}
+
+/// Whether it ended because this field is missing, and says so.
+fn names_it<T>(ran: &Ran<T>, field: &str) -> bool {
+    let malformed = ran.failure().is_some_and(|(cause, _)| cause == Cause::MalformedSecret);
+    malformed && ran.in_words().contains(&format!("`{field}`"))
 }
 
 /// The service still is as the scene began: it accepts the current value and not the pending one. A failure that says `unchanged` and is

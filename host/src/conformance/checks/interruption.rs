@@ -4,18 +4,16 @@ use super::super::ConformanceError;
 use super::super::scene::Bench;
 use super::super::subject::Place;
 use super::super::verdict::{Flaws, Verdict};
+use super::places::Places;
+use crate::capability::host_calls::HostCall;
 use crate::failure::Effect;
-
-/// More calls of the host than this are not tried one by one.
-const MOST: usize = 100;
 
 const CONVERGE: &str = "set-secret may find the service in any state that an earlier run left: look first which credential works, and go \
                         on from there";
 
 pub(super) async fn interrupted(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
-    let mut flaws = Flaws::default();
-    let mut killed = 0;
-    for after in 1..=MOST {
+    let (mut flaws, mut places) = (Flaws::default(), Places::new());
+    while let Some(after) = places.next() {
         let scene = bench.scene().await?;
         let handed = bench.handed(&scene)?;
         let cut = bench.subject.set_cut_off(&handed, after).await?;
@@ -28,7 +26,6 @@ pub(super) async fn interrupted(bench: &mut Bench) -> Result<Verdict, Conformanc
             );
             break;
         }
-        killed = after;
         let place =
             || format!("killed after call {after} of the host ({})", cut.host_calls.last().map_or("none", |call| call.function));
         let again = bench.subject.set(&handed, Place::AsItIs).await?;
@@ -52,19 +49,21 @@ pub(super) async fn interrupted(bench: &mut Bench) -> Result<Verdict, Conformanc
             },
             "do what follows the change (retire old values, persist) also when AWSPENDING is found to work already",
         );
+        if places.tried() {
+            places.spread(whole_run(bench).await?.len());
+        }
     }
-    Ok(flaws.verdict(format!("{killed} places")))
+    Ok(flaws.verdict(places.in_words("places")))
 }
 
 pub(super) async fn lost_answer(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
     const HONEST: &str = "report a connection that breaks after a change was sent with the effect `unknown`, as the host's own failure does; \
                           or look with AWSPENDING which it is";
-    let (mut flaws, mut lost) = (Flaws::default(), 0);
-    for answer in 1..=MOST {
+    let (mut flaws, mut places) = (Flaws::default(), Places::new());
+    while let Some(answer) = places.next() {
         let scene = bench.scene().await?;
         let handed = bench.handed(&scene)?;
         let Some(ran) = bench.subject.set_losing_answer(&handed, answer).await? else { break };
-        lost = answer;
         let old = bench.service.accepts(&scene.account, &scene.current).await?;
         let new = bench.service.accepts(&scene.account, &scene.pending).await?;
         let place = || format!("when answer {answer} of the service was lost, set-secret ended with {}", ran.in_words());
@@ -82,9 +81,18 @@ pub(super) async fn lost_answer(bench: &mut Bench) -> Result<Verdict, Conformanc
             },
             CONVERGE,
         );
+        if places.tried() {
+            places.spread(whole_run(bench).await?.iter().filter(|call| call.is_answer()).count());
+        }
     }
-    if lost == 0 {
+    if places.none() {
         return Ok(Verdict::NotShown { why: "set-secret waited for no answer of the service".to_owned() });
     }
-    Ok(flaws.verdict(format!("{lost} answers")))
+    Ok(flaws.verdict(places.in_words("answers")))
+}
+
+/// The calls of the host in a set-secret that nobody interrupts.
+pub(super) async fn whole_run(bench: &mut Bench) -> Result<Vec<HostCall>, ConformanceError> {
+    let scene = bench.scene().await?;
+    Ok(bench.subject.set_once(&bench.handed(&scene)?).await?.host_calls)
 }

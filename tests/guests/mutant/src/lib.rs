@@ -44,6 +44,9 @@ fn mutant(name: &str) -> bool {
 }
 
 fn set(versions: &Versions) -> Result<Outcome, Failure> {
+    if mutant("talks-a-lot") || mutant("gives-up-after-a-long-way") {
+        Session::open()?.stammer().map_err(Failure::unchanged)?;
+    }
     let owner = if mutant("reads-a-field-late") { None } else { Some(versions.pending.required("owner")?) };
     let owner = owner.as_ref().map_or("nobody", |owner| owner.expose());
     if !mutant("does-not-look-first")
@@ -56,13 +59,24 @@ fn set(versions: &Versions) -> Result<Outcome, Failure> {
     }
     let previous = versions.previous.as_ref().filter(|_| !mutant("forgets-previous"));
     let admin = versions.admin.as_ref().filter(|_| !mutant("forgets-the-admin"));
-    for credential in [Some(&versions.current), previous, admin].into_iter().flatten() {
+    let first = admin.filter(|_| mutant("changes-a-pattern"));
+    for credential in [first, Some(&versions.current), previous, admin].into_iter().flatten() {
         let Some(mut session) = if_accepted(credential)? else { continue };
         let changed = session.change(&versions.pending, owner);
         if mutant("reads-a-field-late") {
             versions.pending.required("owner")?;
         }
         return match changed {
+            Err(lost) if lost.cause() == Cause::Conflict && mutant("takes-a-race-for-a-defect") => {
+                Err(Failure::internal("what was staged is gone"))
+            }
+            Err(lost) if lost.cause() == Cause::Conflict && mutant("undoes-what-another-run-did") => {
+                let current = versions.current.required("password")?;
+                let mut session = login(&versions.pending)?;
+                session.replace(current.expose(), owner)?;
+                session.keep(&[current.expose()])?;
+                Err(lost.unchanged())
+            }
             Err(failure) if failure.effect() == Effect::Unchanged || mutant("believes-a-lost-answer") => Err(failure.unchanged()),
             changed => look_again(changed, versions),
         };
@@ -95,7 +109,12 @@ fn test(pending: &Credential) -> Result<(), Failure> {
     if mutant("test-only-connects") {
         return Session::open().map(drop);
     }
-    let mut session = login(pending)?;
+    let mut session = login(pending).map_err(|failure| match failure.cause() {
+        Cause::MalformedSecret if mutant("test-takes-a-missing-field-for-a-wrong-one") => {
+            Failure::unauthorized("the service refuses the login")
+        }
+        _ => failure,
+    })?;
     if mutant("test-changes-the-service") {
         session.replace(OF_ITS_OWN, "nobody")?;
         session.keep(&[OF_ITS_OWN])?;
@@ -153,10 +172,15 @@ fn login(credential: &Credential) -> Result<Session, Failure> {
     })?;
     session.account = match credential.role() {
         Role::Admin if mutant("changes-everybody") => "*".to_owned(),
-        Role::Admin if !mutant("changes-the-admin") => secret::field(secret::Version::Pending, "username").unwrap_or_default(),
+        Role::Admin if mutant("changes-a-pattern") => account_of_pending() + "*",
+        Role::Admin if !mutant("changes-the-admin") => account_of_pending(),
         Role::Admin | Role::Pending | Role::Current | Role::Previous => name.to_owned(),
     };
     Ok(session)
+}
+
+fn account_of_pending() -> String {
+    secret::field(secret::Version::Pending, "username").unwrap_or_default()
 }
 
 impl Session {
@@ -181,7 +205,7 @@ impl Session {
     fn replace(&mut self, new: &str, owner: &str) -> Result<(), Failure> {
         let (account, new) = (written_name(&self.account), written_password(new));
         let mut staged = self.ask("STAGE", &[&account, &new]).map_err(Failure::unchanged)?;
-        if matches!(staged, Answer::Busy) && !mutant("gives-up-after-an-interruption") {
+        if matches!(staged, Answer::Busy) && !mutant("gives-up-after-an-interruption") && !mutant("gives-up-after-a-long-way") {
             // An earlier run staged it and was interrupted. What it staged may be another value by now.
             self.ask("DISCARD", &[&account]).map_err(Failure::unchanged)?;
             staged = self.ask("STAGE", &[&account, &new]).map_err(Failure::unchanged)?;
@@ -194,7 +218,7 @@ impl Session {
             Answer::Refused => return Err(Failure::rejected("the service refuses the new password")),
         }
         match self.ask("COMMIT", &[&account, &quoted(owner)])? {
-            Answer::Ok if mutant("changes-the-admin") || mutant("changes-everybody") => {
+            Answer::Ok if mutant("changes-the-admin") || mutant("changes-everybody") || mutant("changes-a-pattern") => {
                 self.ask("KEEP", &[&account, &new]).map(drop)
             }
             Answer::Ok => Ok(()),
@@ -225,8 +249,20 @@ impl Session {
         }
     }
 
+    /// A question that leads nowhere, in 163 calls of the host.
+    fn stammer(&mut self) -> Result<Answer, Failure> {
+        for letter in format!("DISCARD {}\n", "n".repeat(153)).bytes() {
+            self.connection.get_mut().write_all(&[letter])?;
+        }
+        self.answer()
+    }
+
     fn ask(&mut self, command: &str, words: &[&str]) -> Result<Answer, Failure> {
         self.connection.get_mut().write_all([command, " ", &words.join(" "), "\n"].concat().as_bytes())?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<Answer, Failure> {
         let mut answer = String::new();
         match self.connection.read_line(&mut answer) {
             Ok(_) => {}
@@ -257,6 +293,11 @@ fn written_password(password: &str) -> String {
         password if mutant("unquoted-passwords") => password.to_owned(),
         password if mutant("unescaped-passwords") => format!("\"{password}\""),
         password if mutant("trims-passwords") => quoted(password.trim()),
+        password if mutant("loses-other-alphabets") => quoted(&password.chars().filter(char::is_ascii).collect::<String>()),
+        password if mutant("forgets-line-breaks") => quoted(password).replace("\\n", "\n"),
+        password if mutant("counts-on-three-bytes") && password.chars().any(|of| of.len_utf8() > 3) => {
+            panic!("no character has more than three bytes")
+        }
         password if mutant("cuts-long-passwords") => quoted(&password.chars().take(72).collect::<String>()),
         password => quoted(password),
     }
