@@ -14,10 +14,33 @@ use authentication::{Channel, Login};
 use error_response::ErrorResponse;
 use message::{Client, Message};
 use windlass_sdk::text::{decimal, joined};
-use windlass_sdk::{Cause, Credential, Failure, Role, Secret, Service, Versions, connection, random};
+use windlass_sdk::{Cause, Credential, Effect, Failure, Outcome, Role, Secret, Service, Steps, Versions, connection, random};
 
 /// PostgreSQL.
 pub struct PostgreSql;
+
+impl Steps for PostgreSql {
+    fn set_secret(versions: &Versions) -> Result<Outcome, Failure> {
+        Server::set_secret(versions).map_err(|failure| match (failure.cause(), versions.current.field("password")) {
+            // It may be the right password: then nothing is wrong with the secret.
+            (Cause::Unauthorized, Some(current)) if failure.effect() == Effect::Unchanged && !plain(&current) => {
+                Failure::unsupported(joined(&[
+                    "the current password has characters that SASLprep may change, which this plugin does not apply, and nothing else \
+                     works: bind an admin secret, or change the password once by hand. ",
+                    failure.message(),
+                ]))
+            }
+            _ => failure,
+        })
+    }
+
+    fn test_secret(pending: &Credential) -> Result<(), Failure> {
+        Server::test_secret(pending)
+    }
+}
+
+/// A server, and one role after the other that logs in to it.
+struct Server;
 
 /// A connection that is logged in and waits for statements.
 pub struct Session {
@@ -25,7 +48,7 @@ pub struct Session {
     role: Role,
 }
 
-impl Service for PostgreSql {
+impl Service for Server {
     type Session = Session;
 
     const ALTERNATING: Option<&'static str> = Some("username");

@@ -323,6 +323,16 @@ fn a_password_that_clients_may_change_is_no_proof_and_is_not_set() {
 }
 
 #[test]
+fn a_refused_current_password_that_clients_may_change_is_no_wrong_one() {
+    let (scene, _roles) = scene(Roles::new("\u{e9}", Answer::Honest));
+    let mut scene = scene.current(secret("app", "e\u{301}"));
+    let failure = scene.set_secret::<PostgreSql>().unwrap_err();
+    assert_eq!((failure.cause(), failure.effect()), (Cause::Unsupported, Effect::Unchanged));
+    let mut scene = scene.admin(secret("root", "root"));
+    assert_eq!(scene.set_secret::<PostgreSql>(), Ok(Outcome::Changed));
+}
+
+#[test]
 fn a_zero_byte_ends_no_text_early() {
     for (field, value) in [("username", "app\0database\0other"), ("password", "now\0"), ("dbname", "db\0options\0-c x")] {
         let (scene, _roles) = scene(Roles::new("now", Answer::Honest));
