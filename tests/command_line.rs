@@ -59,7 +59,47 @@ fn a_new_plugin_builds_and_is_proved_as_it_is(#[case] protocol: &str) {
         .succeeded()
         .json();
     let verdicts = report["checks"].as_array().unwrap().iter().map(|check| check["verdict"].as_str().unwrap());
-    assert!(verdicts.clone().count() >= 19 && verdicts.clone().all(|verdict| verdict == "passed"), "{report}");
+    assert!(verdicts.clone().count() >= 22 && verdicts.clone().all(|verdict| verdict == "passed"), "{report}");
+}
+
+/// A trap without a panic has no words of its own, and without names only numbers to say where.
+#[test]
+fn a_trap_says_through_which_functions_it_came_if_the_component_has_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let build = with_rust(Program::windlass()).args(["build", "--names", "--json"]).arg(root().join("tests/guests/mutant"));
+    let built = build.run().succeeded().json();
+    // It shares what is compiled with the plugins of this repository, and must not stay among them.
+    let named = folder.path().join("named.wasm");
+    fs::copy(built["path"].as_str().unwrap(), &named).unwrap();
+    fs::remove_file(built["path"].as_str().unwrap()).unwrap();
+    traps_in(&folder, &named, "in guest_mutant::trap < ");
+    traps_in(&folder, &built::guest("mutant"), "in function ");
+}
+
+/// Both commands that run a plugin say that it trapped here.
+#[track_caller]
+fn traps_in(folder: &tempfile::TempDir, component: &Path, place: &str) {
+    let [case, secret, config] = ["case.toml", "secret.json", "windlass.toml"].map(|name| folder.path().join(name));
+    let programs = format!("\"{}/", root().join("tests/conformance").display());
+    let right = fs::read_to_string(root().join("tests/conformance/right.toml")).unwrap().replace("\"./", &programs);
+    fs::write(&case, format!("{right}\n[settings]\nmutant = \"traps\"\n")).unwrap();
+    let test = Program::windlass().arg("test").arg(component).args(["--only", "set-then-test", "--json", "--case"]).arg(&case);
+    let report = test.run().json();
+    let flaw = &report["checks"][0]["flaws"][0];
+    let seen = flaw["seen"].as_str().unwrap();
+    assert!(
+        seen.contains("the plugin trapped: wasm trap: wasm `unreachable` instruction executed, ") && seen.contains(place),
+        "{seen}"
+    );
+    assert!(flaw["change"].as_str().unwrap().contains("`windlass build --names`"), "{flaw}");
+
+    let value = json!({"username": "app", "password": "old", "owner": "nobody", "host": "localhost", "port": 1, "tls": false});
+    fs::write(&secret, value.to_string()).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&config, "[[secrets]]\nsecret = \"*\"\nsettings = { mutant = \"traps\" }\n").unwrap();
+    let rotate = Program::windlass().arg("rotate").arg("--plugin").arg(component).arg("--secret").arg(&secret);
+    let finished = rotate.arg("--config").arg(&config).run();
+    assert!(finished.stderr.contains("the plugin trapped: ") && finished.stderr.contains(place), "{finished:?}");
 }
 
 #[rstest]

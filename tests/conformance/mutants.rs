@@ -25,11 +25,12 @@ const fn mutant(
 }
 
 /// All of them, by the check that has to catch them.
-pub const MUTANTS: [Mutant; 53] = [
+pub const MUTANTS: [Mutant; 54] = [
     mutant("test-uses-current", "mutant", "right", "set-then-test", "test-secret logs in with AWSCURRENT, which it is not given"),
     mutant("sets-a-value-of-its-own", "mutant", "right", "set-then-test", "set-secret sets another value than AWSPENDING"),
     mutant("says-unchanged", "mutant", "right", "set-then-test", "set-secret makes the change and says `unchanged`"),
     mutant("panics", "mutant", "right", "set-then-test", "set-secret panics"),
+    mutant("traps", "mutant", "right", "set-then-test", "set-secret traps without a word"),
     mutant(
         "does-not-look-first",
         "mutant",

@@ -353,11 +353,18 @@ impl<T> Ran<T> {
         }
     }
 
-    /// What stopped the guest, if it did not come to an end of its own.
-    pub fn stopped(&self) -> Option<&Stop> {
-        match &self.result {
-            Some(Err(CallError::Stopped(stop))) => Some(stop),
-            Some(Ok(_) | Err(CallError::Failure { .. })) | None => None,
+    /// What the author should change: `usual`, unless the plugin was stopped, which has to be mended before anything else counts.
+    pub const fn advice(&self, usual: &'static str) -> &'static str {
+        let Some(Err(CallError::Stopped(stop))) = &self.result else { return usual };
+        match stop {
+            Stop::Deadline => "bound how long the plugin goes on by itself: nothing that the service sends may keep it busy",
+            Stop::Memory { .. } | Stop::Limit { .. } => {
+                "bound what the plugin takes in and holds, above all every length that the service sends"
+            }
+            Stop::Panicked { .. } | Stop::Trapped { .. } | Stop::StackOverflow | Stop::Exited { .. } | Stop::Broken { .. } => {
+                "return a failure instead: what stops a plugin tells the operator nothing. `windlass build --names` keeps the names of the \
+                 functions that a trap came through"
+            }
         }
     }
 

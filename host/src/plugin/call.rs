@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 use wasmtime::component::{ComponentExportIndex, ComponentType, Lift, ResourceTable};
-use wasmtime::{ResourceLimiter, Store, Trap};
+use wasmtime::{ResourceLimiter, Store, Trap, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, WasiCtx};
 
 use crate::capability::client_certificate::ClientCertificate;
@@ -28,6 +28,8 @@ use crate::plugin::wasi::{self, Captured};
 use crate::redact::Redactor;
 use crate::secret::SecretValue;
 use crate::time_account::{On, spend};
+
+mod functions;
 
 /// The longest message of a failure, in bytes; the rest is cut.
 pub const MAX_MESSAGE_BYTES: usize = 2_048;
@@ -295,7 +297,7 @@ fn stop(error: &wasmtime::Error, limits: &Limits, panic: Option<String>, redacto
         // Rust's `abort` after a panic is a trap, but `process::exit` from a panic hook is not.
         return panic.map_or(Stop::Exited { status: *status }, |report| Stop::Panicked { report });
     }
-    let words = || redactor.line(&format!("{error:#}"), MAX_LINE_BYTES / 4);
+    let words = || redactor.line(&in_words(error), MAX_LINE_BYTES / 2);
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => Stop::StackOverflow,
         Some(Trap::UnreachableCodeReached) => {
@@ -307,6 +309,17 @@ fn stop(error: &wasmtime::Error, limits: &Limits, panic: Option<String>, redacto
             Some((what, limit)) => Stop::Limit { what, key: limit.row().key, most: limits.get(limit), unit: limit.row().unit },
             None => Stop::Broken { why: words() },
         },
+    }
+}
+
+/// What went wrong, and then where, which may be long.
+fn in_words(error: &wasmtime::Error) -> String {
+    let backtrace = error.downcast_ref::<WasmBacktrace>().map(ToString::to_string);
+    let causes = error.chain().map(|cause| cause.to_string()).filter(|cause| Some(cause) != backtrace.as_ref());
+    let what = causes.collect::<Vec<_>>().join(": ");
+    match functions::come_through(error) {
+        Some(functions) => format!("{what}, in {functions}"),
+        None => what,
     }
 }
 

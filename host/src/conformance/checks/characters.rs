@@ -69,11 +69,13 @@ pub(super) async fn passwords(bench: &mut Bench) -> Result<Verdict, ConformanceE
                 continue;
             }
         }
-        let mut ends = vec![ended(bench, &scene).await?];
+        let mut ends = vec![ended(bench, &scene, RAW).await?];
         (scene.previous, scene.current, scene.pending) = (scene.current, scene.pending, next);
-        ends.push(ended(bench, &scene).await?);
+        ends.push(ended(bench, &scene, RAW).await?);
         for (end, as_what) in ends.into_iter().zip(["new", "old"]) {
-            flaws.expect(end.is_none(), || format!("with {shown} as the {as_what} one {}", end.clone().unwrap_or_default()), RAW);
+            if let Err((seen, advice)) = end {
+                flaws.expect(false, || format!("with {shown} as the {as_what} one {seen}"), advice);
+            }
         }
         worked += 1;
     }
@@ -111,7 +113,11 @@ pub(super) async fn old_passwords(bench: &mut Bench) -> Result<Verdict, Conforma
         let said = set.failure().is_some_and(|(cause, effect)| {
             effect == Effect::Unchanged && matches!(cause, Cause::MalformedSecret | Cause::Unsupported | Cause::Rejected)
         });
-        flaws.expect(said, || format!("with {password:?} as the old password set-secret ended with {}", set.in_words()), OLD);
+        flaws.expect(
+            said,
+            || format!("with {password:?} as the old password set-secret ended with {}", set.in_words()),
+            set.advice(OLD),
+        );
         let untouched = !new && bench.service.accepts(&scene.account, &scene.current).await?;
         flaws.expect(
             untouched,
@@ -150,24 +156,26 @@ pub(super) async fn user_names(bench: &mut Bench) -> Result<Verdict, Conformance
         let (previous, current, pending) = (bench.password()?, bench.password()?, bench.password()?);
         bench.service.create(&account, &current).await?;
         let scene = Scene { account, previous, current, pending };
-        let end = ended(bench, &scene).await?;
-        flaws.expect(end.is_none(), || format!("with a user name such as {name:?} {}", end.clone().unwrap_or_default()), RAW);
+        if let Err((seen, advice)) = ended(bench, &scene, RAW).await? {
+            flaws.expect(false, || format!("with a user name such as {name:?} {seen}"), advice);
+        }
         worked += 1;
     }
     let none = said_by_the_case(&none);
     Ok(flaws.verdict(format!("{worked} work{none}")))
 }
 
-/// What goes wrong in this scene, if anything does.
-async fn ended(bench: &Bench, scene: &Scene) -> Result<Option<String>, ConformanceError> {
+/// A rotation in this scene: what goes wrong, if anything does, and what to change, which usually is `raw`.
+async fn ended(bench: &Bench, scene: &Scene, raw: &'static str) -> Result<Result<(), (String, &'static str)>, ConformanceError> {
     let handed = bench.handed(scene)?;
     let set = bench.subject.set(&handed, Place::AsItIs).await?;
     if !matches!(set.result, Some(Ok(_))) {
-        return Ok(Some(format!("set-secret ended with {}", set.in_words())));
+        return Ok(Err((format!("set-secret ended with {}", set.in_words()), set.advice(raw))));
     }
     if !bench.service.accepts(&scene.account, &scene.pending).await? {
-        return Ok(Some("set-secret succeeded, and the service does not accept the new value".to_owned()));
+        return Ok(Err(("set-secret succeeded, and the service does not accept the new value".to_owned(), raw)));
     }
     let test = bench.subject.test(&handed, Place::AsItIs).await?;
-    Ok((!matches!(test.result, Some(Ok(())))).then(|| format!("test-secret ended with {}", test.in_words())))
+    let succeeded = matches!(test.result, Some(Ok(())));
+    Ok(if succeeded { Ok(()) } else { Err((format!("test-secret ended with {}", test.in_words()), test.advice(raw))) })
 }

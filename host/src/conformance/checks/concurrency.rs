@@ -22,7 +22,7 @@ const AGAIN: &str = "before set-secret fails, it looks whether AWSPENDING works 
 pub(super) async fn concurrency(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
     let mut flaws = Flaws::default();
     let answers = whole_run(bench).await?.iter().filter(|call| call.is_answer()).count();
-    let overtaken = evenly(1..=answers, OVERTAKEN);
+    let overtaken = evenly(1, answers, OVERTAKEN);
     for answer in &overtaken {
         let scene = bench.scene().await?;
         let ran = bench.subject.set_overtaken(&bench.handed(&scene)?, *answer).await?;
@@ -50,7 +50,7 @@ async fn ended_well(
         flaws.expect(
             matches!(ran.result, Some(Ok(_))) || retried,
             || format!("{when}, the {which} one ended with {}", ran.in_words()),
-            AGAIN,
+            ran.advice(AGAIN),
         );
     }
     let succeeded = ran.iter().any(|ran| matches!(ran.result, Some(Ok(_))));
@@ -70,7 +70,9 @@ async fn ended_well(
             let [new, old] = [accepted, old].map(|accepted| if accepted { "accepts" } else { "does not accept" });
             format!("{when}, the next one ended with {}, and the service {new} the new value and {old} the old one", again.in_words())
         },
-        "set-secret may find the service in any state that other runs of it left: look first which credential works, and go on from there",
+        again.advice(
+            "set-secret may find the service in any state that other runs of it left: look first which credential works, and go on from there",
+        ),
     );
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(super) async fn pending(bench: &mut Bench) -> Result<Verdict, ConformanceErr
             Some(Ok(_)) => "set-secret says `changed`, and the service accepted the new value before".to_owned(),
             Some(Err(_)) | None => format!("set-secret ended with {}", set.in_words()),
         },
-        FIRST,
+        set.advice(FIRST),
     );
     still_accepted(bench, &scene, &mut flaws).await?;
     Ok(flaws.verdict(""))
@@ -31,7 +31,7 @@ pub(super) async fn previous(bench: &mut Bench) -> Result<Verdict, ConformanceEr
     bench.service.change(&scene.account, &scene.previous).await?;
     let set = bench.subject.set(&bench.handed(&scene)?, Place::AsItIs).await?;
     let changed = matches!(set.result, Some(Ok(Outcome::Changed)));
-    if flaws.expect(changed, || format!("set-secret ended with {}", set.in_words()), LADDER) {
+    if flaws.expect(changed, || format!("set-secret ended with {}", set.in_words()), set.advice(LADDER)) {
         still_accepted(bench, &scene, &mut flaws).await?;
     }
     Ok(flaws.verdict(""))
@@ -49,7 +49,7 @@ pub(super) async fn other(bench: &mut Bench) -> Result<Verdict, ConformanceError
         flaws.expect(
             changed,
             || format!("no version of the secret works, the admin credential does, and set-secret ended with {}", set.in_words()),
-            "fall back to the admin credential where one is handed over",
+            set.advice("fall back to the admin credential where one is handed over"),
         );
         if changed {
             still_accepted(bench, &scene, &mut flaws).await?;
@@ -65,7 +65,7 @@ pub(super) async fn other(bench: &mut Bench) -> Result<Verdict, ConformanceError
     flaws.expect(
         set.failure() == Some((Cause::Unauthorized, Effect::Unchanged)),
         || format!("no version of the secret works, and set-secret ended with {}", set.in_words()),
-        "report `unauthorized` and `unchanged` when the service refuses every credential that there is",
+        set.advice("report `unauthorized` and `unchanged` when the service refuses every credential that there is"),
     );
     let untouched = bench.service.accepts(&scene.account, &other).await?;
     flaws.expect(untouched, || "the service was changed all the same".to_owned(), "change nothing without a login that works");

@@ -23,7 +23,7 @@ pub(super) async fn wrong_credential(bench: &mut Bench) -> Result<Verdict, Confo
     let handed = bench.handed(&Scene { account: scene.account.clone(), current, previous, pending: scene.pending.clone() })?;
     let set = bench.subject.set(&Handed { admin: None, ..handed }, Place::AsItIs).await?;
     let cause = set.failure().map(|(cause, _)| cause);
-    flaws.expect(cause == Some(Cause::Unauthorized), || format!("set-secret ended with {}", set.in_words()), WRONG);
+    flaws.expect(cause == Some(Cause::Unauthorized), || format!("set-secret ended with {}", set.in_words()), set.advice(WRONG));
     unchanged(bench, &scene, &set, &mut flaws).await?;
     if cause == Some(Cause::Unauthorized) {
         // AWSPENDING, AWSCURRENT and AWSPREVIOUS were all refused.
@@ -56,9 +56,17 @@ async fn nobody_there(bench: &mut Bench, port: u16) -> Result<Verdict, Conforman
     let set = bench.subject.set(&handed, Place::Port(port)).await?;
     let test = bench.subject.test(&handed, Place::Port(port)).await?;
     let cause = set.failure().map(|(cause, _)| cause);
-    flaws.expect(cause == Some(Cause::Unreachable), || format!("set-secret ended with {}", set.in_words()), UNREACHABLE);
+    flaws.expect(
+        cause == Some(Cause::Unreachable),
+        || format!("set-secret ended with {}", set.in_words()),
+        set.advice(UNREACHABLE),
+    );
     let cause = test.failure().map(|(cause, _)| cause);
-    flaws.expect(cause == Some(Cause::Unreachable), || format!("test-secret ended with {}", test.in_words()), UNREACHABLE);
+    flaws.expect(
+        cause == Some(Cause::Unreachable),
+        || format!("test-secret ended with {}", test.in_words()),
+        test.advice(UNREACHABLE),
+    );
     for (step, failure, words) in [("set-secret", set.failure(), set.in_words()), ("test-secret", test.failure(), test.in_words())]
     {
         flaws.expect(
@@ -77,6 +85,8 @@ async fn listen() -> Result<(tokio::net::TcpListener, u16), ConformanceError> {
 }
 
 pub(super) async fn rejected(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
+    const REJECTED: &str = "report a value that the service does not take as `rejected` and `unchanged`: only then the operator is told to \
+                            change the password options";
     let Some(rejected) = bench.case.rejected.clone() else {
         return Ok(Verdict::NotShown { why: "the case names no value that the service refuses (`[rejected]`)".to_owned() });
     };
@@ -86,8 +96,7 @@ pub(super) async fn rejected(bench: &mut Bench) -> Result<Verdict, ConformanceEr
     flaws.expect(
         set.failure() == Some((Cause::Rejected, Effect::Unchanged)),
         || format!("the service refuses the value, and set-secret ended with {}", set.in_words()),
-        "report a value that the service does not take as `rejected` and `unchanged`: only then the operator is told to change the \
-         password options",
+        set.advice(REJECTED),
     );
     unchanged(bench, &scene, &set, &mut flaws).await?;
     Ok(flaws.verdict(""))
@@ -125,7 +134,7 @@ pub(super) async fn missing_field(bench: &mut Bench) -> Result<Verdict, Conforma
                 flaws.expect(
                     names_it(&set, field),
                     || format!("without the field `{field}` set-secret ended with {}", set.in_words()),
-                    MISSING,
+                    set.advice(MISSING),
                 );
                 unchanged(bench, &scene, &set, &mut flaws).await?;
                 named.push(field.as_str());
@@ -139,7 +148,7 @@ pub(super) async fn missing_field(bench: &mut Bench) -> Result<Verdict, Conforma
         flaws.expect(
             matches!(test.result, Some(Ok(()))) || (names_it(&test, field) && unchanged),
             || format!("without the field `{field}` test-secret ended with {}", test.in_words()),
-            MISSING,
+            test.advice(MISSING),
         );
         bench.service.change(&scene.account, &scene.current).await?;
     }

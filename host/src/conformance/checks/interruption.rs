@@ -22,7 +22,7 @@ pub(super) async fn interrupted(bench: &mut Bench) -> Result<Verdict, Conformanc
             flaws.expect(
                 matches!(cut.result, Some(Ok(_))),
                 || format!("without being killed set-secret ended with {}", cut.in_words()),
-                "mend what `set-then-test` says first",
+                cut.advice("mend what `set-then-test` says first"),
             );
             break;
         }
@@ -30,7 +30,11 @@ pub(super) async fn interrupted(bench: &mut Bench) -> Result<Verdict, Conformanc
             || format!("killed after call {after} of the host ({})", cut.host_calls.last().map_or("none", |call| call.function));
         let again = bench.subject.set(&handed, Place::AsItIs).await?;
         let converged = matches!(again.result, Some(Ok(_)));
-        flaws.expect(converged, || format!("{}, the next set-secret ended with {}", place(), again.in_words()), CONVERGE);
+        flaws.expect(
+            converged,
+            || format!("{}, the next set-secret ended with {}", place(), again.in_words()),
+            again.advice(CONVERGE),
+        );
         let accepted = bench.service.accepts(&scene.account, &scene.pending).await?;
         flaws.expect(
             accepted || !converged,
@@ -79,7 +83,7 @@ pub(super) async fn lost_answer(bench: &mut Bench) -> Result<Verdict, Conformanc
                 let end = if accepted { "accepts" } else { "does not accept" };
                 format!("{}; the next one ended with {}, and the service {end} the new value", place(), again.in_words())
             },
-            CONVERGE,
+            again.advice(CONVERGE),
         );
         if places.tried() {
             places.spread(whole_run(bench).await?.iter().filter(|call| call.is_answer()).count());

@@ -14,7 +14,7 @@ pub(super) async fn set_then_test(bench: &mut Bench) -> Result<Verdict, Conforma
     let (scene, mut flaws) = (bench.scene().await?, Flaws::default());
     let handed = bench.handed(&scene)?;
     let set = bench.subject.set(&handed, Place::AsItIs).await?;
-    if flaws.expect(matches!(set.result, Some(Ok(_))), || format!("set-secret ended with {}", set.in_words()), SET) {
+    if flaws.expect(matches!(set.result, Some(Ok(_))), || format!("set-secret ended with {}", set.in_words()), set.advice(SET)) {
         flaws.expect(
             matches!(set.result, Some(Ok(Outcome::Changed))),
             || "set-secret changed the service and says `unchanged`".to_owned(),
@@ -27,7 +27,7 @@ pub(super) async fn set_then_test(bench: &mut Bench) -> Result<Verdict, Conforma
     flaws.expect(
         matches!(test.result, Some(Ok(()))),
         || format!("after set-secret test-secret ended with {}", test.in_words()),
-        TEST,
+        test.advice(TEST),
     );
     Ok(flaws.verdict(""))
 }
@@ -44,7 +44,7 @@ pub(super) async fn set_twice(bench: &mut Bench) -> Result<Verdict, ConformanceE
             Some(Ok(_)) => "the second set-secret says `changed`".to_owned(),
             Some(Err(_)) | None => format!("the second set-secret ended with {}", again.in_words()),
         },
-        AGAIN,
+        again.advice(AGAIN),
     );
     let accepted = bench.service.accepts(&scene.account, &scene.pending).await?;
     flaws.expect(accepted, || "after the second set-secret the service does not accept the new value".to_owned(), AGAIN);
@@ -57,7 +57,7 @@ pub(super) async fn test_before_set(bench: &mut Bench) -> Result<Verdict, Confor
     let handed = bench.handed(&scene)?;
     let test = bench.subject.test(&handed, Place::AsItIs).await?;
     let unauthorized = test.failure().is_some_and(|(cause, _)| cause == Cause::Unauthorized);
-    if flaws.expect(unauthorized, || format!("before set-secret test-secret ended with {}", test.in_words()), EARLY) {
+    if flaws.expect(unauthorized, || format!("before set-secret test-secret ended with {}", test.in_words()), test.advice(EARLY)) {
         flaws.expect(
             test.failure().is_none_or(|(_, effect)| effect == Effect::Unchanged),
             || format!("test-secret changes nothing, and ended with {}", test.in_words()),

@@ -1,7 +1,5 @@
 //! Where in a run of set-secret something happens: at each of its first places, and evenly spread over the rest of a long run.
 
-use std::ops::RangeInclusive;
-
 /// So many places are tried one by one.
 const EACH: usize = 100;
 
@@ -52,14 +50,14 @@ impl Places {
     /// Goes on beyond the places that were tried one by one, in a run that has this many.
     pub(super) fn spread(&mut self, all: usize) {
         self.beyond = Some(all);
-        self.to_come = evenly(EACH + 1..=all, SPREAD);
+        self.to_come = evenly(EACH + 1, all, SPREAD);
         self.to_come.reverse();
     }
 }
 
-/// At most this many of these places, at even distances, the last one among them.
-pub(super) fn evenly(places: RangeInclusive<usize>, most: usize) -> Vec<usize> {
-    let (before, count) = (places.start() - 1, places.count());
+/// At most this many of the places from `first` to `last`, at even distances, the last one among them. `first` is counted from one.
+pub(super) fn evenly(first: usize, last: usize, most: usize) -> Vec<usize> {
+    let (before, count) = (first - 1, (last + 1).saturating_sub(first));
     let chosen = most.min(count);
     (1..=chosen).map(|nth| before + nth * count / chosen).collect()
 }
@@ -71,12 +69,17 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::all_of_few(1..=3, 5, &[1, 2, 3])]
-    #[case::some_of_many(101..=200, 4, &[125, 150, 175, 200])]
-    #[case::uneven(1..=10, 4, &[2, 5, 7, 10])]
-    #[case::none(101..=100, 4, &[])]
-    fn places_are_spread_up_to_the_last_one(#[case] places: RangeInclusive<usize>, #[case] most: usize, #[case] chosen: &[usize]) {
-        assert_eq!(evenly(places, most), chosen);
+    #[case::all_of_few(1, 3, 5, &[1, 2, 3])]
+    #[case::some_of_many(101, 200, 4, &[125, 150, 175, 200])]
+    #[case::uneven(1, 10, 4, &[2, 5, 7, 10])]
+    #[case::none(101, 100, 4, &[])]
+    fn places_are_spread_up_to_the_last_one(
+        #[case] first: usize,
+        #[case] last: usize,
+        #[case] most: usize,
+        #[case] chosen: &[usize],
+    ) {
+        assert_eq!(evenly(first, last, most), chosen);
     }
 
     /// What a run with this many places makes of them, and what is said of it.

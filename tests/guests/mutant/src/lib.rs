@@ -20,6 +20,9 @@ impl Steps for Mutant {
         if mutant("panics") {
             panic!("a mutant panics");
         }
+        if mutant("traps") {
+            trap();
+        }
         if mutant("opens-an-undeclared-endpoint") {
             // Whatever comes of it: to ask is what it must not do.
             drop(connection::open("elsewhere"));
@@ -37,6 +40,13 @@ impl Steps for Mutant {
             _ => told(failure.unchanged()),
         })
     }
+}
+
+/// Ends without the words that a panic has.
+#[inline(never)]
+fn trap() {
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
 }
 
 fn mutant(name: &str) -> bool {
