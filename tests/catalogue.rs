@@ -45,6 +45,24 @@ fn no_plugin_of_the_catalogue_is_left_out() {
     }
 }
 
+/// The largest component of a plugin, in bytes: a byte protocol or HTTP, unless it stands here.
+const LARGEST: u64 = 40_000;
+
+/// The same with cryptography for its login.
+const LARGEST_WITH_CRYPTOGRAPHY: [(&str, u64); 2] = [("mariadb", 100_000), ("postgresql", 100_000)];
+
+/// A component is read, hashed and compiled in the cold start of a function, and an operator wants to know what is in it.
+#[test]
+fn every_plugin_is_as_small_as_it_can_be_expected_to_be() {
+    let budget =
+        |plugin: &str| LARGEST_WITH_CRYPTOGRAPHY.iter().find(|(name, _)| *name == plugin).map_or(LARGEST, |(_, largest)| *largest);
+    let sizes = cases().into_keys().map(|plugin| (std::fs::metadata(built::plugin(&plugin)).unwrap().len(), plugin));
+    let too_large: Vec<_> = sizes.filter(|(size, plugin)| *size > budget(plugin)).collect();
+    assert!(too_large.is_empty(), "{too_large:?}");
+    let unknown: Vec<_> = LARGEST_WITH_CRYPTOGRAPHY.iter().filter(|(plugin, _)| !cases().contains_key(*plugin)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
 /// The cases of each plugin, in the order of their names.
 fn cases() -> BTreeMap<String, Vec<PathBuf>> {
     let mut cases = BTreeMap::new();
