@@ -86,7 +86,7 @@ pub(super) async fn passwords(bench: &mut Bench) -> Result<Verdict, ConformanceE
 pub(super) async fn old_passwords(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
     const OLD: &str = "an old password may hold any character: log in with it as it is, or report `malformed-secret`, `unsupported` or \
                        `rejected`, and `unchanged`, if the service's protocol cannot carry it";
-    let (mut flaws, policy, exclude) = (Flaws::default(), bench.policy()?.1, bench.case.old_passwords.exclude.clone());
+    let (mut flaws, policy, exclude) = (Flaws::default(), bench.renewal()?.policy, bench.case.old_passwords.exclude.clone());
     let (mut replaced, mut refused, mut none) = (0, 0, Vec::new());
     for password in PASSWORDS.into_iter().chain(OLD_PASSWORDS).filter(|password| !policy.can_make(password)) {
         if password.chars().any(|of| exclude.contains(of)) {
