@@ -102,6 +102,16 @@ fn a_component_of_every_time_is_loaded_called_and_understood(#[case] kind: &str,
     }
 }
 
+/// Of a crate outside of the workspace cargo puts the place into the symbols, and the order of functions follows: then no digest holds in
+/// another folder.
+#[test]
+fn what_plugins_are_built_of_lies_inside_of_their_workspace() {
+    for manifest in [include_str!("../plugins/Cargo.toml"), include_str!("guests/Cargo.toml")] {
+        let paths: Vec<_> = manifest.lines().filter(|line| line.contains("path = ")).collect();
+        assert!(!paths.is_empty() && paths.iter().all(|line| !line.contains("..")), "{paths:?}");
+    }
+}
+
 #[test]
 fn a_plugin_of_every_time_rotates_a_password_of_redis() {
     let redis = Redis::start();
