@@ -17,6 +17,7 @@ use crate::doctor::diagnosis::remedy;
 use crate::doctor::gather::{Doctor, Examination, GatherError};
 use crate::doctor::words::{is_healthy, report};
 use crate::doctor::{Finding, diagnose};
+use crate::local::store::FunctionArn;
 use crate::plugin::source::PluginSource;
 use crate::redact::legible;
 use crate::secrets::{Moved, SecretsManager};
@@ -58,6 +59,9 @@ pub struct Args {
     /// The error that you see: of the event RotationFailed in CloudTrail, or of the function's log.
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
+    /// The ARN of the function that is to rotate the secret. Says so if another one does, as before a migration.
+    #[arg(long, value_name = "ARN", value_parser = FunctionArn::parse)]
+    function: Option<FunctionArn>,
     /// The age from which a pending version is taken for stuck. A younger one may be that of a rotation at work; a step takes at most 15
     /// minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 15)]
@@ -115,6 +119,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<ExitCode, DoctorErr
         source,
         stuck_after: Duration::from_secs(u64::from(args.stuck_after) * 60),
         seen_error: args.error.clone(),
+        meant_function: args.function.as_ref().map(|function| function.as_str().to_owned()),
     };
     let asker = Asker { yes: args.yes };
     if args.probe && doctor.source.is_none() {

@@ -1,7 +1,9 @@
 //! `windlass local`: a Secrets Manager on this machine that really rotates.
 
 pub mod account;
+pub mod other_function;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -14,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use account::AccountArgs;
+use other_function::OtherFunction;
 
 use crate::aws::Aws;
 use crate::capability::network::{Network, NetworkError};
@@ -22,12 +25,12 @@ use crate::local::backend::Backend;
 use crate::local::bootstrap_process::{BootstrapError, BootstrapProcess, FunctionSettings, Output};
 use crate::local::engine::{Engine, Happened, Pace, Report};
 use crate::local::fault::Fault;
-use crate::local::invoker::Invoker;
+use crate::local::invoker::{Invoker, Invokers};
 use crate::local::lambda_endpoint::LambdaEndpoint;
 use crate::local::server::{Listen, ListenError, Server};
 use crate::local::service_proxy::{ProxiedService, ServiceProxy};
 use crate::local::state_file::StateFileError;
-use crate::local::store::{FunctionArn, FunctionArnError, RotationKind};
+use crate::local::store::{ElsewhereError, FunctionArn, FunctionArnError, RotationKind};
 use crate::plugin::code::compiler::Compiler;
 use crate::plugin::load::{LoadError, Plugins};
 use crate::plugin::source::PluginSource;
@@ -63,6 +66,10 @@ pub struct LocalArgs {
     /// SECRETS_MANAGER_ENDPOINT for AWS's templates. Its name is that of --function-arn.
     #[arg(long, value_name = "URL", conflicts_with_all = ["bootstrap", "config", "plugins"])]
     pub lambda_endpoint: Option<LambdaEndpoint>,
+    /// Let secrets be rotated with another function, too: ARN=http://HOST:PORT of a double of Lambda. For rehearsing how a secret changes
+    /// its function; host/deploy/MIGRATION.md does. May be given several times.
+    #[arg(long, value_name = "ARN=URL")]
+    pub other_function: Vec<OtherFunction>,
     /// The configuration of the rotation function.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -106,6 +113,9 @@ pub enum LocalError {
     /// `--function-arn` is not one.
     #[error("--function-arn: {0}")]
     Function(#[from] FunctionArnError),
+    /// `--other-function` is of another region or account.
+    #[error("--other-function: {0}")]
+    OtherFunction(#[from] ElsewhereError),
     /// `--listen` cannot be listened on.
     #[error("--listen: {0}")]
     Listen(#[source] ListenError),
@@ -149,7 +159,10 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
     }
     let pace = args.account.pace(Pace::for_calls(config.longest_call()));
     let listen = if args.danger_listen_anywhere { Ok(Listen::danger_anywhere(args.listen)) } else { Listen::loopback(args.listen) };
-    let store = args.account.store(&function);
+    let mut store = args.account.store(&function);
+    for other in &args.other_function {
+        store.also_invoke(other.function.clone())?;
+    }
     let (backend, begun) = match &args.state {
         Some(path) => Backend::with_state_file(store, path)?,
         None => Backend::with_store(store),
@@ -164,7 +177,7 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
     }
     let server = Server::start(listen.map_err(LocalError::Listen)?, backend.clone()).await.map_err(LocalError::Listen)?;
     let endpoint = server.endpoint();
-    let invoker = match (args.bootstrap.clone(), args.lambda_endpoint.clone()) {
+    let usual = match (args.bootstrap.clone(), args.lambda_endpoint.clone()) {
         (_, Some(lambda)) => Invoker::Lambda(lambda, function.clone()),
         (Some(executable), None) => Invoker::Bootstrap(Box::new(
             BootstrapProcess::new(FunctionSettings {
@@ -180,10 +193,14 @@ pub async fn run(args: LocalArgs, mut out: impl Write) -> Result<(), LocalError>
         )),
         (None, None) => in_process(config, &server).await?,
     };
+    let others = args.other_function.iter().map(|OtherFunction { function, lambda }| {
+        (function.as_str().to_owned(), Invoker::Lambda(lambda.clone(), function.clone()))
+    });
+    let invokers = Invokers { usual, others: others.collect::<BTreeMap<_, _>>() };
     // Before the first line is printed, so that whoever waits for it may send a signal.
     let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (sender, mut reports) = mpsc::unbounded_channel();
-    let engine = Engine::start(backend, begun, invoker, pace, sender);
+    let engine = Engine::start(backend, begun, invokers, pace, sender);
     if args.json {
         let ready =
             json!({ "event": "Listening", "endpoint": endpoint, "function": function.as_str(), "region": function.region() });

@@ -186,6 +186,28 @@ pub fn advice(finding: &Finding, aws: AwsCommands<'_>) -> Advice {
             "Look for RotationFailed in CloudTrail and for `step failed` in the function's log. When that is mended, rotate.",
             vec![aws.rotate()],
         ),
+        Finding::OtherFunction { has, meant, pending: None } => say(
+            format!("The secret is rotated by {has}, not by {meant}."),
+            "Change the function. The first command only has it test the credential in use; the second one rotates. \
+             host/deploy/MIGRATION.md says what to look at before.",
+            vec![aws.change_function(meant), aws.rotate()],
+        ),
+        Finding::OtherFunction { has, meant, pending: Some(pending) } => say(
+            format!(
+                "The secret is rotated by {has}, not by {meant}, and AWSPENDING ({pending}) is of a rotation that has not ended. No \
+                 function goes on with what another one began."
+            ),
+            "First let that rotation end, or end it as is said here about AWSPENDING, but without rotating again. Then run this again.",
+            vec![],
+        ),
+        Finding::MasterIgnored => say(
+            "The secret names an admin secret in its field `masterarn`, as those of AWS's multi-user templates do. Windlass takes no \
+             admin credential from a secret, so a rotation gives the new password to the user that is in use."
+                .to_owned(),
+            "If two users shall take turns as before, write a rule for the secret in windlass.toml with `alternating_users = true` and \
+             `admin` naming that secret. Until then do not rotate.",
+            vec![],
+        ),
         Finding::ProbeUnclear { version, why } => say(
             format!("Version {version}: the service gave no clear answer: {}", sentence(why)),
             "Run this where the function's network can be reached, or look at the function's log: what is unreachable from here may be \

@@ -63,6 +63,11 @@ impl<'a> AwsCommands<'a> {
         self.command("rotate-secret", &options)
     }
 
+    /// Gives the secret another function, which tests the credential in use and rotates nothing.
+    pub fn change_function(&self, function: &str) -> AwsCommand {
+        self.command("rotate-secret", &["--rotation-lambda-arn", function, "--no-rotate-immediately"])
+    }
+
     /// Brings a secret back that is marked for deletion.
     pub fn restore(&self) -> AwsCommand {
         self.command("restore-secret", &[])

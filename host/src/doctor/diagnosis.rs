@@ -23,6 +23,8 @@ pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     findings.extend(unreadable(facts));
     findings.extend(facts.plugin.problem.as_ref().and_then(plugin));
     findings.extend(rotation(facts));
+    findings.extend(other_function(facts));
+    findings.extend(facts.plugin.ignores_master.then_some(Finding::MasterIgnored));
     findings.extend(abandoned(facts));
     // Stable, so that what is found first stays first among equals.
     findings.sort_by_key(Finding::urgency);
@@ -72,6 +74,8 @@ pub fn remedy(facts: &Facts, finding: &Finding) -> Option<Remedy> {
         | Finding::RotationDisabled
         | Finding::RotationNotConfigured
         | Finding::Overdue { .. }
+        | Finding::OtherFunction { .. }
+        | Finding::MasterIgnored
         | Finding::ProbeUnclear { .. }
         | Finding::RotationUnderway { .. }
         | Finding::AbandonedVersion { .. }
@@ -260,6 +264,13 @@ fn rotation(facts: &Facts) -> Option<Finding> {
             Some(Finding::Overdue { due })
         }
     }
+}
+
+/// Whether the secret still has to change its function.
+fn other_function(facts: &Facts) -> Option<Finding> {
+    let (has, meant) = (facts.examined.function.clone()?, facts.meant_function.clone()?);
+    let pending = facts.pending().map(|pending| pending.id.clone());
+    (has != meant).then_some(Finding::OtherFunction { has, meant, pending })
 }
 
 /// Every version was AWSCURRENT before it lost its label, unless a rotation was abandoned: so a version without a label that is newer

@@ -26,6 +26,8 @@ pub struct Facts {
     pub probed: bool,
     /// The error that the operator has seen.
     pub seen_error: Option<String>,
+    /// The ARN of the function that is to rotate the secret, if the operator says it.
+    pub meant_function: Option<String>,
 }
 
 /// What is known of one version.
@@ -97,6 +99,8 @@ pub struct PluginFacts {
     pub chosen: Option<Chosen>,
     /// Why a step of a rotation would be refused before the service hears of it.
     pub problem: Option<StepError>,
+    /// Whether AWSCURRENT has the field `masterarn` of AWS's multi-user templates, and nobody has two users take turns.
+    pub ignores_master: bool,
 }
 
 /// The plugin that serves a secret.

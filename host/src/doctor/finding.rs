@@ -145,6 +145,17 @@ pub enum Finding {
         /// When.
         due: SystemTime,
     },
+    /// The secret has another rotation function than the one it is meant to have.
+    OtherFunction {
+        /// The one that it has.
+        has: String,
+        /// The one that it is meant to have.
+        meant: String,
+        /// AWSPENDING of a rotation that has not ended.
+        pending: Option<VersionId>,
+    },
+    /// The secret names an admin secret in itself, as those of AWS's multi-user templates do, and no rule has two users take turns.
+    MasterIgnored,
     /// The service gave no clear answer.
     ProbeUnclear {
         /// For which version.
@@ -215,6 +226,8 @@ impl Finding {
             Self::RotationDisabled => "rotation-disabled",
             Self::RotationNotConfigured => "rotation-not-configured",
             Self::Overdue { .. } => "overdue",
+            Self::OtherFunction { .. } => "other-function",
+            Self::MasterIgnored => "masterarn-ignored",
             Self::ProbeUnclear { .. } => "probe-unclear",
             Self::RotationUnderway { .. } => "rotation-underway",
             Self::AbandonedVersion { .. } => "abandoned-version",
@@ -248,7 +261,11 @@ impl Finding {
             | Self::RotationNotConfigured
             | Self::Overdue { .. }
             | Self::ProbeUnclear { .. } => Urgency::Problem,
-            Self::RotationUnderway { .. } | Self::AbandonedVersion { .. } | Self::UnknownError => Urgency::Notice,
+            Self::OtherFunction { .. }
+            | Self::MasterIgnored
+            | Self::RotationUnderway { .. }
+            | Self::AbandonedVersion { .. }
+            | Self::UnknownError => Urgency::Notice,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::StepError;
 use crate::event::{SecretArn, VersionId};
 use crate::failure::Cause;
+use crate::fields::Fields;
 use crate::plugin::call::{CallError, Handed};
 use crate::plugin::code::compiler::Compiler;
 use crate::plugin::load::{LoadError, Plugin, Plugins};
@@ -48,6 +49,8 @@ pub struct Doctor {
     pub stuck_after: Duration,
     /// See [`Facts::seen_error`].
     pub seen_error: Option<String>,
+    /// See [`Facts::meant_function`].
+    pub meant_function: Option<String>,
 }
 
 /// Why there is no diagnosis.
@@ -120,6 +123,7 @@ impl Doctor {
             plugin: PluginFacts { looked: self.source.is_some(), ..PluginFacts::default() },
             probed: false,
             seen_error: self.seen_error.clone(),
+            meant_function: self.meant_function.clone(),
         };
         let serving = if ours { self.plugin(&mut facts, &values).await } else { None };
         Ok(Examination { facts, values, serving })
@@ -168,6 +172,7 @@ impl Doctor {
             trusted_by: trusted.by().to_string(),
             endpoints: Vec::new(),
         });
+        facts.plugin.ignores_master = names_master(current) && !choice.rule().is_some_and(|rule| rule.alternating_users);
         let renewal = choice.renewal(&tags, manifest, current)?;
         renewal.generated.check_identity(manifest)?;
         chosen.endpoints = choice.endpoints(manifest, current)?.values().map(|endpoint| endpoint.address().to_string()).collect();
@@ -343,6 +348,15 @@ fn differences(renewal: &Renewal, trusted: &Trusted, current: &SecretValue, pend
         Err(CandidateError::Differs { fields }) => Some(fields),
         Err(other) => Some(format!("a way that is refused: {other}")),
     }
+}
+
+/// Whether a secret is one of AWS's multi-user templates: it names the secret of a superuser.
+///
+/// Source: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_secret_json_structure.html>
+fn names_master(value: &SecretValue) -> bool {
+    // Its name is looked for, its value is not looked at.
+    let fields = value.as_text().and_then(|text| Fields::of(text.expose()));
+    fields.is_some_and(|fields| fields.get("masterarn").is_some())
 }
 
 /// Whether a rotation would send this value where AWSCURRENT is sent: whoever may write a version must not choose who gets to see it.

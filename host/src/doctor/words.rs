@@ -90,7 +90,7 @@ pub fn report(facts: &Facts, findings: &[Finding], endpoint: Option<&str>) -> Re
             endpoints: chosen.endpoints.clone(),
         }),
         versions: facts.versions.iter().map(version).collect(),
-        findings: findings.iter().map(|finding| finding_report(facts, finding, aws)).collect(),
+        findings: findings.iter().map(|finding| finding_report(facts, findings, finding, aws)).collect(),
         not_checked: not_checked(facts),
     }
 }
@@ -137,8 +137,13 @@ fn letter(group: usize) -> String {
     if round == 0 { letter.to_string() } else { format!("{letter}{round}") }
 }
 
-fn finding_report(facts: &Facts, finding: &Finding, aws: AwsCommands<'_>) -> FindingReport {
-    let advice = advice(finding, aws);
+fn finding_report(facts: &Facts, all: &[Finding], finding: &Finding, aws: AwsCommands<'_>) -> FindingReport {
+    let mut advice = advice(finding, aws);
+    let changes_function = |of: &Finding| matches!(of, Finding::OtherFunction { .. });
+    if all.iter().any(changes_function) && !changes_function(finding) {
+        // It would begin with the function that the secret is to leave.
+        advice.commands.retain(|command| *command != aws.rotate());
+    }
     FindingReport {
         name: finding.name(),
         urgency: finding.urgency(),

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::backend::{Backend, Begun};
 use super::error::ServiceError;
 use super::fault::{Place, Trouble};
-use super::invoker::{self, Invocation, InvocationError, Invoker};
+use super::invoker::{self, Invocation, InvocationError, Invoker, Invokers};
 use super::store::{Rotation, RotationKind, Stopped};
 use crate::event::Step;
 
@@ -131,12 +131,12 @@ impl Engine {
     pub fn start(
         backend: Arc<Backend>,
         begun: Begun,
-        invoker: Invoker,
+        invokers: impl Into<Invokers>,
         pace: Pace,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Self {
         let Begun(mut begun) = begun;
-        let worker = Arc::new(Worker { backend, invoker, pace, reports });
+        let worker = Arc::new(Worker { backend, invokers: invokers.into(), pace, reports });
         let task = tokio::spawn(async move {
             let mut rotations = JoinSet::new();
             loop {
@@ -164,7 +164,7 @@ impl Drop for Engine {
 
 struct Worker {
     backend: Arc<Backend>,
-    invoker: Invoker,
+    invokers: Invokers,
     pace: Pace,
     reports: mpsc::UnboundedSender<Report>,
 }
@@ -239,12 +239,13 @@ impl Worker {
 
     /// Invokes a step, with the faults that were armed for it.
     async fn invoke(&self, rotation: &Rotation, step: Step, event: &str) -> Invocation {
+        let invoker = self.invoker(&rotation.function)?;
         let (mut lost, mut killed, mut twice) = (false, false, false);
         for trouble in self.backend.faults().at(Place::Step(step)) {
             match trouble {
                 Trouble::Latency(time) => tokio::time::sleep(time).await,
                 Trouble::Kill => {
-                    self.invoker.kill();
+                    invoker.kill();
                     return Err(invoker::killed());
                 }
                 Trouble::KillAfter => killed = true,
@@ -262,13 +263,22 @@ impl Worker {
             }
         }
         let deadline = Instant::now() + self.pace.timeout;
-        let once = || self.invoker.invoke(event.as_bytes(), deadline, self.backend.interferences());
+        let once = || invoker.invoke(event.as_bytes(), deadline, self.backend.interferences());
         let answer = if twice { tokio::join!(once(), once()).0 } else { once().await };
         if killed {
-            self.invoker.kill();
+            invoker.kill();
             return Err(invoker::killed());
         }
         if lost { Err(InvocationError::new("ServiceException", "Lambda lost the function's answer")) } else { answer }
+    }
+
+    /// What runs the function with this ARN.
+    fn invoker(&self, function: &str) -> Result<&Invoker, InvocationError> {
+        let usual = || (function == self.backend.function().as_str()).then_some(&self.invokers.usual);
+        self.invokers.others.get(function).or_else(usual).ok_or_else(|| {
+            let why = format!("{function} cannot be invoked here: it is neither --function-arn nor an --other-function");
+            InvocationError::new("AccessDeniedException", why)
+        })
     }
 
     fn check(&self, step: impl FnOnce(&mut super::store::Store, SystemTime) -> Result<(), Stopped>) -> Result<(), Ended> {

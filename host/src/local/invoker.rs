@@ -1,5 +1,6 @@
 //! Who runs a step: code of this process, a real function executable, or a Lambda that something else provides.
 
+use std::collections::BTreeMap;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -45,6 +46,20 @@ pub enum Invoker {
     Bootstrap(Box<BootstrapProcess>),
     /// A function behind an endpoint of Lambda. Nobody here can kill it: an invocation that is killed is only given up.
     Lambda(LambdaEndpoint, FunctionArn),
+}
+
+/// What each function is invoked by.
+pub struct Invokers {
+    /// The function of the backend.
+    pub usual: Invoker,
+    /// Others, by their ARN.
+    pub others: BTreeMap<String, Invoker>,
+}
+
+impl From<Invoker> for Invokers {
+    fn from(usual: Invoker) -> Self {
+        Self { usual, others: BTreeMap::new() }
+    }
 }
 
 impl Invoker {

@@ -31,7 +31,7 @@ use crate::secret::SecretValue;
 pub use batch::Batch;
 pub use listing::Page;
 pub use owner::Owner;
-pub use rotation::{FunctionArn, FunctionArnError, Next, Rotation, RotationKind, Stopped};
+pub use rotation::{ElsewhereError, FunctionArn, FunctionArnError, Next, Rotation, RotationKind, Stopped};
 pub use state::StateError;
 pub use values::{Found, Read};
 
@@ -48,6 +48,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone)]
 pub struct Store {
     function: FunctionArn,
+    /// Further functions that can be invoked.
+    others: Vec<FunctionArn>,
     /// By name.
     secrets: BTreeMap<String, Arc<Secret>>,
     /// To whom secrets belong that get these names.
@@ -93,6 +95,9 @@ struct Version {
     value: Option<Arc<SecretValue>>,
     /// Whether a rotation made it. AWS refuses to continue a rotation whose pending version somebody else made.
     of_rotation: bool,
+    /// The function that the secret had when the rotation's value was put. AWS refuses to continue with another one.
+    #[serde(default)]
+    put_for: Option<String>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -192,12 +197,25 @@ impl Secret {
 }
 
 impl Store {
-    /// A store without secrets, in the region and account of the one rotation function that can be invoked.
-    pub fn new(function: FunctionArn) -> Self {
-        Self { function, secrets: BTreeMap::new(), owners: BTreeMap::new(), pending_lingers: false }
+    /// A store without secrets, in the region and account of the rotation function.
+    pub const fn new(function: FunctionArn) -> Self {
+        Self { function, others: Vec::new(), secrets: BTreeMap::new(), owners: BTreeMap::new(), pending_lingers: false }
     }
 
-    /// The function that rotations invoke.
+    /// Lets secrets be rotated with this function, too.
+    ///
+    /// # Errors
+    ///
+    /// If it is of another region or account, in which Secrets Manager invokes nothing.
+    pub fn also_invoke(&mut self, function: FunctionArn) -> Result<(), ElsewhereError> {
+        if function.place() != self.function.place() {
+            return Err(ElsewhereError { function, here: self.function.clone() });
+        }
+        self.others.push(function);
+        Ok(())
+    }
+
+    /// The function that rotations invoke, unless a secret has another one.
     pub const fn function(&self) -> &FunctionArn {
         &self.function
     }

@@ -53,6 +53,7 @@ pub(in crate::doctor) fn facts(versions: Vec<VersionFacts>) -> Facts {
         plugin: PluginFacts { looked: true, ..PluginFacts::default() },
         probed: false,
         seen_error: None,
+        meant_function: None,
     }
 }
 
@@ -79,6 +80,11 @@ fn changed(mut facts: Facts, change: impl FnOnce(&mut Facts)) -> Facts {
 
 fn described(change: impl FnOnce(&mut Described)) -> Facts {
     changed(healthy(), |facts| change(&mut facts.examined.described))
+}
+
+fn meant(facts: Facts, function: &str) -> Facts {
+    let function = format!("arn:aws:lambda:eu-west-1:123456789012:function:{function}");
+    changed(facts, |facts| facts.meant_function = Some(function))
 }
 
 fn problem(problem: StepError) -> Facts {
@@ -189,6 +195,14 @@ use Probe::{NotAsked, Opens, Refused, Spared, Withheld};
     }),
     "rotation-disabled"
 )]
+#[case::the_function_that_is_meant(meant(healthy(), "windlass"), "")]
+#[case::another_function(meant(healthy(), "other"), "other-function")]
+#[case::another_function_at_work(meant(pending(), "other"), "stuck-pending, other-function")]
+#[case::no_function_yet(
+    meant(changed(described(|described| described.rotation_enabled = None), |facts| facts.examined.function = None), "other"),
+    "rotation-not-configured"
+)]
+#[case::multi_user_secret(changed(healthy(), |facts| facts.plugin.ignores_master = true), "masterarn-ignored")]
 #[case::missing_tag(unserved(CatalogueError::NoMatch { installed: vec![] }), "missing-tag")]
 #[case::ambiguous(unserved(CatalogueError::SeveralMatch { matching: vec![] }), "missing-tag")]
 #[case::unknown_plugin(

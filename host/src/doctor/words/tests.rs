@@ -142,6 +142,7 @@ fn scripts_get_names_commands_and_what_may_be_applied() {
 fn every_finding_says_what_it_means_and_what_to_do() {
     let (id, labels) = (crate::doctor::diagnosis::tests::id, || vec![AWSPREVIOUS.to_owned()]);
     let why = || "the reason".to_owned();
+    let function = || "[other function]".to_owned();
     let all = [
         Finding::OnlyPendingOpens { current: id('0'), pending: id('1') },
         Finding::OnlyAbandonedOpens { current: id('0'), version: id('3') },
@@ -177,13 +178,15 @@ fn every_finding_says_what_it_means_and_what_to_do() {
             current_opens: Some(true),
             pending_opens: Some(true),
         },
+        Finding::OtherFunction { has: "[function]".to_owned(), meant: function(), pending: None },
+        Finding::OtherFunction { has: "[function]".to_owned(), meant: function(), pending: Some(id('1')) },
+        Finding::MasterIgnored,
         Finding::AbandonedVersion { version: id('3') },
         Finding::UnknownError,
     ];
     let facts = facts(vec![version('0', &[AWSCURRENT], 24)]);
-    let report = report(&facts, &all, None);
-    let said: String = report.findings.iter().map(|finding| finding.words(1)).collect();
-    let said = said.replace(&report.secret, "[arn]");
+    let alone = |finding: &Finding| report(&facts, std::slice::from_ref(finding), None).findings[0].words(1);
+    let said = all.iter().map(alone).collect::<String>().replace(facts.examined.arn.as_str(), "[arn]");
     insta::assert_snapshot!(said, @r"
     1. URGENT: only-pending-opens
         The service refuses AWSCURRENT (00000000-0000-4000-8000-000000000000) and accepts AWSPENDING
@@ -358,6 +361,29 @@ fn every_finding_says_what_it_means_and_what_to_do() {
         To do: Look for `step failed` in the function's log, which says what to do; or wait and ask
         again. If you know that no rotation runs, --stuck-after 0 takes it for stuck.
 
+    1. notice: other-function
+        The secret is rotated by [function], not by [other function].
+        To do: Change the function. The first command only has it test the credential in use; the second
+        one rotates. host/deploy/MIGRATION.md says what to look at before.
+
+          aws secretsmanager rotate-secret --region eu-west-1 --secret-id [arn] --rotation-lambda-arn '[other function]' --no-rotate-immediately
+
+          aws secretsmanager rotate-secret --region eu-west-1 --secret-id [arn]
+
+    1. notice: other-function
+        The secret is rotated by [function], not by [other function], and AWSPENDING
+        (00000001-0000-4000-8000-000000000000) is of a rotation that has not ended. No function goes on
+        with what another one began.
+        To do: First let that rotation end, or end it as is said here about AWSPENDING, but without
+        rotating again. Then run this again.
+
+    1. notice: masterarn-ignored
+        The secret names an admin secret in its field `masterarn`, as those of AWS's multi-user templates
+        do. Windlass takes no admin credential from a secret, so a rotation gives the new password to the
+        user that is in use.
+        To do: If two users shall take turns as before, write a rule for the secret in windlass.toml with
+        `alternating_users = true` and `admin` naming that secret. Until then do not rotate.
+
     1. notice: abandoned-version
         Version 00000003-0000-4000-8000-000000000000 has a value, no label, and was never AWSCURRENT as
         far as its age tells: it may be what an abandoned rotation left. If setSecret had run, the
@@ -369,6 +395,19 @@ fn every_finding_says_what_it_means_and_what_to_do() {
         more.
         To do: Errors of Windlass's own begin with `Windlass.` and say what to do.
     ");
+}
+
+#[test]
+fn no_command_has_the_function_rotate_that_the_secret_is_to_leave() {
+    let mut facts = probed([Probe::Opens, Probe::Refused, Probe::Refused, Probe::NotAsked]);
+    facts.examined.described.rotation_enabled = Some(false);
+    let commands = |facts: &Facts| {
+        let report = report(facts, &diagnose(facts), None);
+        report.findings.into_iter().map(|finding| (finding.name, finding.commands.len())).collect::<Vec<_>>()
+    };
+    assert_eq!(commands(&facts), [("stuck-pending", 2), ("rotation-disabled", 1)]);
+    facts.meant_function = Some("arn:aws:lambda:eu-west-1:123456789012:function:other".to_owned());
+    assert_eq!(commands(&facts), [("stuck-pending", 1), ("rotation-disabled", 0), ("other-function", 0)]);
 }
 
 #[test]

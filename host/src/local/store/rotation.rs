@@ -30,6 +30,18 @@ pub struct FunctionArnError {
     text: String,
 }
 
+/// Why a function cannot rotate the secrets of another one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} is not of the region and account of {}: Secrets Manager invokes functions of its own only. Name another function",
+    function.text,
+    here.text
+)]
+pub struct ElsewhereError {
+    pub(super) function: FunctionArn,
+    pub(super) here: FunctionArn,
+}
+
 impl Default for FunctionArn {
     fn default() -> Self {
         Self::parse(Self::DEFAULT).expect("the default is written as `parse` expects it")
@@ -80,6 +92,11 @@ impl FunctionArn {
         &self.region
     }
 
+    /// Partition, region and account.
+    pub(super) fn place(&self) -> (&str, &str, &str) {
+        (&self.partition, &self.region, &self.account)
+    }
+
     pub(super) fn secret_arn(&self, name: &str, suffix: &str) -> String {
         format!("arn:{}:secretsmanager:{}:{}:secret:{name}-{suffix}", self.partition, self.region, self.account)
     }
@@ -104,6 +121,8 @@ pub struct Rotation {
     pub version: String,
     /// Which steps.
     pub kind: RotationKind,
+    /// The ARN of the function that the secret has.
+    pub function: String,
     pub(super) token: Zeroizing<String>,
 }
 
@@ -120,6 +139,7 @@ impl fmt::Debug for Rotation {
             .field("arn", &self.arn)
             .field("version", &self.version)
             .field("kind", &self.kind)
+            .field("function", &self.function)
             .finish_non_exhaustive()
     }
 }
@@ -178,7 +198,7 @@ impl Secret {
 
     /// Takes a rotation that is not complete up again, unless somebody is on it.
     fn take_up(&mut self, version: &str, token: &str) -> Option<Rotation> {
-        self.rotation.as_ref().filter(|rotation| rotation.enabled)?;
+        let function = self.rotation.as_ref().filter(|rotation| rotation.enabled)?.function.clone();
         let running = self.running.get_or_insert_with(|| Running {
             version: version.to_owned(),
             token: Zeroizing::new(token.to_owned()),
@@ -192,7 +212,7 @@ impl Secret {
         }
         running.active = true;
         let (kind, token) = (running.kind, running.token.clone());
-        Some(Rotation { arn: self.arn.clone(), version: version.to_owned(), kind, token })
+        Some(Rotation { arn: self.arn.clone(), version: version.to_owned(), kind, function, token })
     }
 
     /// Ends a test: its version goes away with its label, unless the function made it AWSCURRENT.
@@ -217,7 +237,7 @@ impl Store {
     pub fn rotate_secret(&mut self, request: &RotateSecret, rotation_token: &str, now: SystemTime) -> Result<Next, ServiceError> {
         let token = parameters::token(request.client_request_token.as_deref(), Exception::InvalidParameter)?;
         let schedule = request.rotation_rules.as_ref().map(parameters::schedule).transpose()?;
-        let invocable = self.function.clone();
+        let invocable = [&self.function].into_iter().chain(&self.others).map(|function| function.text.clone()).collect::<Vec<_>>();
         let present = self.changeable(request.secret_id.as_deref())?;
         let function = match (&request.rotation_lambda_arn, &present.rotation) {
             (Some(function), _) => function.clone(),
@@ -226,7 +246,7 @@ impl Store {
                 return Err(ServiceError::invalid_request("No Lambda rotation function ARN is associated with this secret."));
             }
         };
-        if function != invocable.text {
+        if !invocable.contains(&function) {
             return Err(ServiceError::new(
                 Exception::AccessDenied,
                 "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy grants access to the \
@@ -238,6 +258,7 @@ impl Store {
             return Ok(Next::InProgress(present.take_up(stuck, rotation_token)));
         }
         let mut secret = present.clone();
+        let invoked = function.clone();
         secret.rotation = Some(match (schedule, secret.rotation.take()) {
             (None, Some(before)) => RotationSettings { function, enabled: true, ..before },
             (schedule, _) => RotationSettings {
@@ -264,7 +285,7 @@ impl Store {
         } else {
             (RotationKind::Test, secret.labelled(CURRENT).cloned())
         };
-        secret.versions.insert(token.to_owned(), Version { created: now, accessed: None, value, of_rotation: true });
+        secret.versions.insert(token.to_owned(), Version { created: now, accessed: None, value, of_rotation: true, put_for: None });
         secret.attach(PENDING, token);
         parameters::label_count(secret.labels.len())?;
         secret.prune(now);
@@ -272,7 +293,8 @@ impl Store {
         secret.running =
             Some(Running { version: token.to_owned(), token: token_of_rotation.clone(), kind, active: true, again: false });
         *present = secret;
-        let work = Rotation { arn: present.arn.clone(), version: token.to_owned(), kind, token: token_of_rotation };
+        let work =
+            Rotation { arn: present.arn.clone(), version: token.to_owned(), kind, function: invoked, token: token_of_rotation };
         Ok(Next::Started(present.of_version(token), Some(work)))
     }
 
@@ -311,17 +333,13 @@ impl Store {
         let Some(settings) = secret.rotation.as_ref().filter(|settings| settings.enabled) else {
             return Err(Stopped::Cancelled);
         };
-        match secret.versions.get(&rotation.version) {
-            Some(version) if version.value.is_some() && !version.of_rotation && secret.current() != Some(&rotation.version) => {
-                Err(Stopped::Foreign {
-                    version: rotation.version.clone(),
-                    arn: secret.arn.clone(),
-                    function: settings.function.clone(),
-                })
-            }
-            Some(_) => Ok(()),
-            None => Err(Stopped::Abandoned),
+        let version = secret.versions.get(&rotation.version).ok_or(Stopped::Abandoned)?;
+        let of_another = !version.of_rotation || version.put_for.as_ref().is_some_and(|function| *function != settings.function);
+        if version.value.is_some() && of_another && secret.current() != Some(&rotation.version) {
+            let (version, arn, function) = (rotation.version.clone(), secret.arn.clone(), settings.function.clone());
+            return Err(Stopped::Foreign { version, arn, function });
         }
+        Ok(())
     }
 
     /// Every step succeeded. A rotation loses AWSPENDING, a test its version.

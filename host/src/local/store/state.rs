@@ -100,7 +100,8 @@ impl Store {
         let of_secret = |secret: &Arc<Secret>| {
             let running = secret.running.as_ref().filter(|running| running.active)?;
             let (version, token) = (running.version.clone(), running.token.clone());
-            Some(Rotation { arn: secret.arn.clone(), version, kind: running.kind, token })
+            let function = secret.rotation.as_ref()?.function.clone();
+            Some(Rotation { arn: secret.arn.clone(), version, kind: running.kind, function, token })
         };
         self.secrets.values().filter_map(of_secret).collect()
     }

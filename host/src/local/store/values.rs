@@ -46,9 +46,13 @@ impl Secret {
         match self.versions.get_mut(token) {
             Some(Version { value: Some(present), .. }) if present == value => return Ok(()),
             Some(Version { value: Some(_), .. }) => return Err(ServiceError::token_in_use(token, &self.arn)),
-            Some(placeholder) => placeholder.value = Some(Arc::clone(value)),
+            Some(placeholder) => {
+                placeholder.value = Some(Arc::clone(value));
+                placeholder.put_for = self.rotation.as_ref().map(|rotation| rotation.function.clone());
+            }
             None => {
-                let version = Version { created: now, accessed: None, value: Some(Arc::clone(value)), of_rotation: false };
+                let value = Some(Arc::clone(value));
+                let version = Version { created: now, accessed: None, value, of_rotation: false, put_for: None };
                 self.versions.insert(token.to_owned(), version);
             }
         }

@@ -63,6 +63,50 @@ fn a_second_rotation_is_refused_and_the_first_taken_up_again() {
 }
 
 #[test]
+fn a_function_does_not_go_on_with_the_value_of_another_one() {
+    const OTHER: &str = "arn:aws:lambda:us-east-1:123456789012:function:other";
+    let mut world = World::with_secret();
+    world.store.also_invoke(FunctionArn::parse(OTHER).unwrap()).unwrap();
+    let of = |function: &str| json!({"SecretId": "s", "ClientRequestToken": V1, "RotationLambdaARN": function});
+    let before = world.rotate_with(of(OTHER)).unwrap();
+    assert_eq!(before.function, OTHER);
+    world.put(V1, "new", Some(&[PENDING]));
+    assert_eq!(world.store.may_continue(&before), Ok(()));
+    assert!(!world.store.fail(&before, false));
+    let after = world.rotate_with(of(FUNCTION)).unwrap();
+    assert_eq!(after.function, FUNCTION);
+    let said = world.store.may_continue(&after).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        format!(
+            "Pending secret version {V1} for Secret {} was not created by Lambda {FUNCTION}. Remove the AWSPENDING staging label and restart rotation",
+            after.arn
+        )
+    );
+}
+
+#[test]
+fn a_function_may_fill_what_another_one_left_without_a_value() {
+    const OTHER: &str = "arn:aws:lambda:us-east-1:123456789012:function:other";
+    let mut world = World::with_secret();
+    world.store.also_invoke(FunctionArn::parse(OTHER).unwrap()).unwrap();
+    let of = |function: &str| json!({"SecretId": "s", "ClientRequestToken": V1, "RotationLambdaARN": function});
+    let before = world.rotate_with(of(OTHER)).unwrap();
+    assert!(!world.store.fail(&before, false));
+    let after = world.rotate_with(of(FUNCTION)).unwrap();
+    world.put(V1, "new", Some(&[PENDING]));
+    assert_eq!(world.store.may_continue(&after), Ok(()));
+}
+
+#[test]
+fn a_function_of_another_region_is_not_invoked() {
+    let mut world = World::with_secret();
+    let elsewhere = FunctionArn::parse("arn:aws:lambda:eu-west-1:123456789012:function:other").unwrap();
+    let error = world.store.also_invoke(elsewhere).unwrap_err().to_string();
+    assert!(error.contains("eu-west-1") && error.contains(FUNCTION), "{error}");
+}
+
+#[test]
 fn the_same_rotation_request_twice_is_one_rotation() {
     let mut world = World::with_secret();
     let request = json!({"SecretId": "s", "ClientRequestToken": V1, "RotationLambdaARN": FUNCTION});
