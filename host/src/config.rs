@@ -23,6 +23,8 @@ pub mod explain;
 pub mod heartbeat;
 pub mod limits;
 pub mod log;
+#[cfg(test)]
+mod reference_page;
 pub mod rule;
 pub mod s3;
 pub mod swap;

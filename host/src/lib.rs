@@ -59,6 +59,8 @@ pub mod config;
 pub mod conformance;
 #[cfg(feature = "cli")]
 pub mod doctor;
+#[cfg(test)]
+mod documented_keys;
 pub mod dumpable;
 pub mod embedded_metrics;
 pub mod error;

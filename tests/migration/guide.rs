@@ -27,7 +27,7 @@ pub(crate) fn block(name: &str) -> String {
 fn script(block: &str) -> String {
     let (mut script, mut continues) = (String::new(), false);
     for line in block.lines() {
-        let command = line.strip_prefix("$ ").or(continues.then_some(line));
+        let command = line.strip_prefix("$ ").or_else(|| continues.then_some(line));
         continues = command.is_some_and(|command| command.ends_with('\\'));
         script.extend(command.into_iter().flat_map(|command| [command, "\n"]));
     }

@@ -209,7 +209,7 @@ impl Store {
     /// If it is of another region or account, in which Secrets Manager invokes nothing.
     pub fn also_invoke(&mut self, function: FunctionArn) -> Result<(), ElsewhereError> {
         if function.place() != self.function.place() {
-            return Err(ElsewhereError { function, here: self.function.clone() });
+            return Err(ElsewhereError { function: function.as_str().to_owned(), here: self.function.as_str().to_owned() });
         }
         self.others.push(function);
         Ok(())

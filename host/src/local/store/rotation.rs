@@ -33,13 +33,11 @@ pub struct FunctionArnError {
 /// Why a function cannot rotate the secrets of another one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} is not of the region and account of {}: Secrets Manager invokes functions of its own only. Name another function",
-    function.text,
-    here.text
+    "{function} is not of the region and account of {here}: Secrets Manager invokes functions of its own only. Name another function"
 )]
 pub struct ElsewhereError {
-    pub(super) function: FunctionArn,
-    pub(super) here: FunctionArn,
+    pub(super) function: String,
+    pub(super) here: String,
 }
 
 impl Default for FunctionArn {
