@@ -145,6 +145,17 @@ fn a_pending_version_that_the_service_has_becomes_current_before_anything_else()
 }
 
 #[test]
+fn a_careless_drop_locks_everybody_out_and_can_still_be_mended() {
+    let scene = stuck("testSecret");
+    scene.follow("freeze");
+    scene.follow("drop-pending");
+    assert_eq!(scene.look(), ["only-abandoned-opens", "rotation-disabled", "other-function"]);
+    assert!(!scene.enters(&scene.value("AWSCURRENT")) && !scene.enters(&scene.value("AWSPREVIOUS")));
+    scene.follow("promote-pending");
+    moves(&scene);
+}
+
+#[test]
 fn a_rotation_that_has_begun_may_as_well_be_ended_by_the_function_that_began_it() {
     let scene = stuck("testSecret");
     let pending = scene.value("AWSPENDING");
@@ -263,6 +274,19 @@ fn a_pending_version_for_the_other_user_loses_its_label_and_that_user_has_the_ne
     scene.follow("drop-pending");
     moves(&scene);
     assert_eq!(user(&scene.value("AWSCURRENT")), "app");
+}
+
+/// As RDS manages them.
+#[test]
+fn an_admin_secret_that_names_no_host_is_used_where_the_rule_says() {
+    let rule = format!("{TWO_USERS}\nendpoints = [\"localhost:1-65535\"]");
+    let scene = two_users(&Setting { rule: &rule, ..Setting::default() });
+    scene.tests_earlier();
+    let (rotator, of_rotator) = scene.server.rotator();
+    let master = json!({ "username": rotator, "password": of_rotator }).to_string();
+    scene.call("PutSecretValue", json!({ "SecretId": "master", "SecretString": master }));
+    moves(&scene);
+    assert_eq!(user(&scene.value("AWSCURRENT")), "app_clone");
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub(crate) struct Scene {
     folder: tempfile::TempDir,
     /// What nothing but get-secret-value may print.
     canaries: RefCell<Vec<Canary>>,
+    /// The version that had AWSPENDING last, as somebody has set it who follows the guide.
+    pending: RefCell<String>,
     _earlier: Process,
 }
 
@@ -65,7 +67,7 @@ impl Scene {
             .folder(folder.path())
             .start();
         local.line(|line| line.contains("Listening"));
-        Self { server, local, port, folder, canaries: RefCell::default(), _earlier: earlier }
+        Self { server, local, port, folder, canaries: RefCell::default(), pending: RefCell::default(), _earlier: earlier }
     }
 
     /// Calls Secrets Manager past the guide, to prepare something or to see what came of it. The AWS CLI would take its time each time.
@@ -156,6 +158,10 @@ impl Scene {
     /// As [`Scene::follow`], and it may fail.
     #[track_caller]
     pub(crate) fn attempt(&self, block: &str) -> Finished {
+        let pending = self.holder("AWSPENDING");
+        if !pending.is_empty() {
+            self.pending.replace(pending);
+        }
         let python = built::target_folder().join("aws-cli/bin/python");
         let windlass = env!("CARGO_BIN_EXE_windlass");
         let functions = format!("aws() {{ {} -m awscli \"$@\"; }}\nwindlass() {{ {windlass} \"$@\"; }}\n", python.display());
@@ -175,7 +181,7 @@ impl Scene {
             .env("WINDLASS", WINDLASS)
             .env("RULES", "AutomaticallyAfterDays=30")
             .env("CURRENT", self.holder("AWSCURRENT"))
-            .env("PENDING", self.holder("AWSPENDING"))
+            .env("PENDING", &*self.pending.borrow())
             .run();
         self.canaries.borrow().iter().fold(finished, Finished::without)
     }

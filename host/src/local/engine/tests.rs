@@ -208,6 +208,23 @@ async fn a_step_that_takes_too_long_is_a_failure() {
     assert_eq!(until_the_end(&mut reports).await, ["started 1", "createSecret Sandbox.Timedout", "failed"]);
 }
 
+#[tokio::test]
+async fn each_function_is_invoked_for_its_own_secret() {
+    const OTHER: &str = "arn:aws:lambda:us-east-1:123456789012:function:other";
+    let of = |name: &'static str| Invoker::in_process(move |_, _| async move { Err(InvocationError::new(name, "no")) });
+    for (known, said) in [(true, "createSecret Other"), (false, "createSecret AccessDeniedException")] {
+        let mut store = crate::local::store::Store::new(FunctionArn::default());
+        store.also_invoke(FunctionArn::parse(OTHER).unwrap()).unwrap();
+        let (backend, begun) = Backend::with_store(store);
+        call(&backend, "CreateSecret", json!({"Name": "s", "ClientRequestToken": V0, "SecretString": "old"})).unwrap();
+        let others = known.then(|| (OTHER.to_owned(), of("Other"))).into_iter().collect();
+        let (sender, mut reports) = mpsc::unbounded_channel();
+        let _engine = Engine::start(Arc::clone(&backend), begun, Invokers { usual: of("Usual"), others }, pace(1), sender);
+        call(&backend, "RotateSecret", json!({"ClientRequestToken": V1, "RotationLambdaARN": OTHER})).unwrap();
+        assert_eq!(until_the_end(&mut reports).await, ["started 1", said, "failed"]);
+    }
+}
+
 #[test]
 fn a_step_outlasts_the_calls_it_makes() {
     let pace = |seconds| Pace::for_calls(Duration::from_secs(seconds));
