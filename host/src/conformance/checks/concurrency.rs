@@ -17,7 +17,8 @@ const OVERTAKEN: usize = 12;
 /// So often both begin at once.
 const AT_ONCE: usize = 4;
 
-const AGAIN: &str = "before set-secret fails, it looks whether AWSPENDING works by now: another run of the same step may have set it. What is                      left is `conflict`";
+const AGAIN: &str = "before set-secret fails, it looks whether AWSPENDING works by now: another run of the same step may have set it. What is \
+                     left is `conflict`";
 
 pub(super) async fn concurrency(bench: &mut Bench) -> Result<Verdict, ConformanceError> {
     let mut flaws = Flaws::default();
