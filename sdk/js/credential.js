@@ -68,6 +68,15 @@ export class Credential {
   }
 
   /**
+   * Tells the host that the service refused a login with this version. The ladder of a `Service` does it by itself; a plugin that implements
+   * `Steps` does it after each refused login, before it tries the next: the host bounds them, so that no account is locked. Answers with
+   * HTTP status 401 are counted without it.
+   */
+  refused() {
+    secret.refused(this.role);
+  }
+
+  /**
    * The whole secret as bytes, however it was stored; nothing if the version does not exist.
    *
    * @returns {Secret<Uint8Array> | undefined}
@@ -105,13 +114,4 @@ export function readVersions() {
  */
 export function setting(name) {
   return secret.setting(host.text(name, "the name of a setting")) ?? undefined;
-}
-
-/**
- * Tells the host that the service refused a login with this version.
- *
- * @param {Role} role
- */
-export function refused(role) {
-  secret.refused(role);
 }

@@ -1,5 +1,4 @@
 /** The order in which credentials are tried, for every `Service`. */
-import { refused } from "./credential.js";
 import { Failure, Internal, NotYetEffective, Unauthorized, unexpected } from "./failure.js";
 import { ask } from "./host.js";
 import { closeAll } from "./streams.js";
@@ -62,7 +61,7 @@ export function climb(service, versions) {
 export function login(service, credential) {
   closeAll();
   const { result, failure } = tried(() => call(service, "login", credential));
-  if (failure?.cause === "unauthorized") refused(credential.role);
+  if (failure?.cause === "unauthorized") credential.refused();
   if (failure) throw failure;
   return result;
 }

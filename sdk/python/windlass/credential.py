@@ -113,6 +113,13 @@ class Credential:
             raise MalformedSecret(f"the {self.role.value} version is binary, not text")
         return Secret(value)
 
+    def refused(self) -> None:
+        """Tells the host that the service refused a login with this version. The ladder of a `Service` does it by itself; a plugin that
+        implements `Steps` does it after each refused login, before it tries the next: the host bounds them, so that no account is locked.
+        Answers with HTTP status 401 are counted without it.
+        """
+        host.secret.refused(version(self.role))
+
     def bytes(self) -> Union[SecretBytes, None]:
         """The whole secret as bytes, however it was stored; nothing if the version does not exist."""
         value = host.secret.raw(version(self.role))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import host, streams
-from .credential import Credential, Versions, version
+from .credential import Credential, Versions
 from .failure import Cause, Effect, Failure, Internal, NotYetEffective, Unauthorized, unexpected
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def login(service: Service[Any], credential: Credential) -> Any:
     try:
         return call(service.login, credential)
     except Unauthorized:
-        host.secret.refused(version(credential.role))
+        credential.refused()
         raise
 
 

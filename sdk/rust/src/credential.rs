@@ -82,6 +82,13 @@ impl Credential {
         host::text(self.role).map(Secret).ok_or_else(binary)
     }
 
+    /// Tells the host that the service refused a login with this version. The ladder of a [`Service`](crate::Service) does it by itself; a
+    /// plugin that implements [`Steps`](crate::Steps) does it after each refused login, before it tries the next: the host bounds them, so
+    /// that no account is locked. Answers with HTTP status 401 are counted without it.
+    pub fn refused(&self) {
+        host::refused(self.role);
+    }
+
     /// The whole secret as bytes, however it was stored; nothing if the version does not exist.
     pub fn bytes(&self) -> Option<SecretBytes> {
         host::bytes(self.role).map(SecretBytes)
@@ -163,6 +170,13 @@ pub fn setting(name: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::testing::Scene;
+
+    #[test]
+    fn the_host_hears_which_version_was_refused() {
+        let mut scene = Scene::new().plain_text(Role::Pending, "canary").plain_text(Role::Current, "canary");
+        scene.with(|versions| versions.current.refused());
+        assert_eq!(scene.refused(), [Role::Current]);
+    }
 
     #[test]
     fn bytes_are_there_or_not_and_do_not_print() {

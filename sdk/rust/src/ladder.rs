@@ -1,7 +1,7 @@
 //! The order in which credentials are tried, for every [`Service`].
 
 use crate::text::joined;
-use crate::{Cause, Credential, Effect, Failure, Outcome, Service, Versions, host};
+use crate::{Cause, Credential, Effect, Failure, Outcome, Service, Versions};
 
 pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure> {
     let mut refusals = String::new();
@@ -49,7 +49,7 @@ pub(crate) fn climb<S: Service>(versions: &Versions) -> Result<Outcome, Failure>
 pub(crate) fn login<S: Service>(credential: &Credential) -> Result<S::Session, Failure> {
     S::login(credential).inspect_err(|failure| {
         if failure.cause() == Cause::Unauthorized {
-            host::refused(credential.role());
+            credential.refused();
         }
     })
 }
