@@ -11,6 +11,7 @@ use rstest::rstest;
 use serde_json::Value;
 use support::built;
 use support::process::{Finished, Program};
+use windlass::manifest::Manifest;
 
 fn plugins() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("plugins")
@@ -42,6 +43,15 @@ fn no_plugin_of_the_catalogue_is_left_out() {
     let source = include_str!("catalogue.rs");
     for folder in cases().keys() {
         assert!(source.contains(&format!("\"{folder}\"")), "{folder}");
+    }
+}
+
+/// A manifest counts more than `[defaults]` and PASSWORD_LENGTH, which have to work for every service that does not mind.
+#[test]
+fn the_length_of_passwords_is_left_to_the_operator() {
+    for plugin in cases().into_keys() {
+        let manifest = std::fs::read_to_string(plugins().join(&plugin).join("plugin.toml")).unwrap();
+        assert_eq!(Manifest::parse(&manifest).unwrap().password.length, None, "{plugin}");
     }
 }
 

@@ -563,7 +563,7 @@ fn diff_says_what_a_swap_asks_for_and_ends_with_3() {
             ("version = \"0.1.0\"", "version = \"0.2.0\""),
             ("\"host\"]", "\"host\", \"cluster\"]"),
             ("engine = \"redis\"", "engine = \"valkey\""),
-            ("length = 32", "length = 12"),
+            ("[endpoints.redis]", "[password]\nlength = 12\n\n[endpoints.redis]"),
             ("tls = \"optional\"", "tls = \"start-tls\"\n[endpoints.metrics]\naddress = \"metrics.example.com:443\""),
         ],
     );
@@ -582,8 +582,9 @@ fn diff_says_what_a_swap_asks_for_and_ends_with_3() {
           a secret without it is refused
       is recognised without a tag by: `engine` = `valkey`, was `engine` = `redis`
           it is used for secrets that the old one left alone
-      option for new values `length`: 12, was 32
+      option for new values `length`: new, 12
           new values are easier to guess
+          it counts before what the operator says for all secrets
 
     What else changed
       field that says who and where `cluster`: new, compared with the previous version
@@ -605,10 +606,10 @@ fn diff_says_what_a_swap_asks_for_and_ends_with_3() {
 #[test]
 fn diff_ends_with_0_if_nothing_more_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let new = redis_with(folder.path(), &[("version = \"0.1.0\"", "version = \"0.1.1\""), ("length = 32", "length = 48")]);
+    let new = redis_with(folder.path(), &[("version = \"0.1.0\"", "version = \"0.1.1\"")]);
     let finished = diff(&new).run().succeeded();
     assert!(finished.stdout.contains("\nThe new one asks for nothing more.\n"), "{finished:?}");
-    assert!(finished.stdout.contains("\n  option for new values `length`: 48, was 32\n"), "{finished:?}");
+    assert!(finished.stdout.contains("\n  version: 0.1.1, was 0.1.0\n"), "{finished:?}");
     assert_eq!(diff(&new).arg("--json").run().succeeded().json()["asks_for_more"], false);
     let same = diff(&built::plugin("redis")).run().succeeded();
     assert_eq!(same.stdout, "redis 0.1.0 -> redis 0.1.0\n\nThe two are the same, byte for byte.\n");

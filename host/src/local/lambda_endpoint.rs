@@ -65,10 +65,10 @@ impl LambdaEndpoint {
         let body = answer.body();
         let failed = answer.headers().contains_key("x-amz-function-error");
         // cargo-lambda tells a function's error by the status of a broken server, without that header.
-        if failed || !answer.status().is_success() {
-            if let Ok(error) = serde_json::from_slice::<FunctionError>(body) {
-                return Err(InvocationError::new(error.error_type, error.error_message));
-            }
+        if (failed || !answer.status().is_success())
+            && let Ok(error) = serde_json::from_slice::<FunctionError>(body)
+        {
+            return Err(InvocationError::new(error.error_type, error.error_message));
         }
         if failed {
             return Err(InvocationError::new("Lambda.UnreadableError", "the function failed and did not say how"));
