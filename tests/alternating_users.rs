@@ -101,6 +101,19 @@ fn what_the_second_user_has_lost_is_given_again() {
     }
 }
 
+/// Else whoever may write the secret would be given a user with the rights of anybody they name.
+#[test]
+fn the_admin_does_nothing_for_a_user_whose_password_nobody_knows() {
+    let scene = Scene::new(Canary::new().value());
+    scene.server.as_superuser("CREATE ROLE master LOGIN CREATEDB PASSWORD 'somebody knows it'");
+    let guess = Canary::new();
+    let secret = json!({ "username": "master", "password": guess.value(), "host": "localhost", "port": scene.server.port() });
+    fs::write(scene.file("secret.json"), secret.to_string()).unwrap();
+    let finished = scene.rotate("postgresql").failed_with(1).without(&guess);
+    assert!(finished.stderr.contains("Windlass.Unauthorized") && finished.stderr.contains("take turns"), "{}", finished.stderr);
+    assert_eq!(scene.server.as_superuser("SELECT count(*) FROM pg_roles WHERE rolname = 'master_clone'"), "0");
+}
+
 #[test]
 fn a_name_that_leaves_no_room_for_the_other_user_is_refused_before_anything_changes() {
     let scene = Scene::new(Canary::new().value());

@@ -6,7 +6,7 @@ knows the accounts. The jobs are those of AWS's article on functions for other s
 https://repost.aws/knowledge-center/secrets-manager-function-unsupported-service
 
 Run by `host/deploy/check --jobs`, which installs what is needed. Prints a line for each job, and ends with 1 if one failed. Numbers as
-arguments are jobs; 8 needs 1. WINDLASS_BOOTSTRAP is the function, WINDLASS_MACHINE its machine, WINDLASS_EMULATOR what runs it here.
+arguments are jobs; 7 and 8 need 1, and 3 to 6 those before them from 2 on. WINDLASS_BOOTSTRAP is the function, WINDLASS_MACHINE its machine, WINDLASS_EMULATOR what runs it here.
 """
 
 import contextlib

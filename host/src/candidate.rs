@@ -56,6 +56,12 @@ pub enum CandidateError {
         /// The plugin.
         plugin: String,
     },
+    /// The pending value is for the same user, and users are to take turns.
+    #[error(
+        "AWSPENDING is for the user of AWSCURRENT: the rotation began before `alternating_users` was set. The service may hold the pending \
+         password already, so do not remove AWSPENDING: take `alternating_users` out of the rule until this rotation has ended"
+    )]
+    BegunForOneUser,
     /// There is no name for the second user.
     #[error(
         "nothing is left of the user's name in the field `{field}` without the suffix `_clone`. Store a secret that names the user"

@@ -303,9 +303,9 @@ impl StepError {
             Self::NoAdminValue { .. } => "Windlass.NoAdminValue",
             Self::AdminElsewhere { .. } => "Windlass.AdminElsewhere",
             Self::Untrusted(_) => "Windlass.PluginUntrusted",
-            Self::Candidate(CandidateError::Differs { .. } | CandidateError::GeneratesIdentity { .. }) => {
-                "Windlass.IdentityDiffers"
-            }
+            Self::Candidate(
+                CandidateError::Differs { .. } | CandidateError::GeneratesIdentity { .. } | CandidateError::BegunForOneUser,
+            ) => "Windlass.IdentityDiffers",
             Self::Candidate(CandidateError::Password(_)) => "Windlass.PasswordPolicy",
             Self::Candidate(CandidateError::NoAlternatingUsers { .. }) => "Windlass.NoAlternatingUsers",
             Self::Candidate(_) => "Windlass.MalformedSecret",

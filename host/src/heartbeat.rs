@@ -108,7 +108,7 @@ impl Heartbeat {
     /// The least time that must be left before a secret is begun with: enough for Secrets Manager's answers and one login.
     const LEAST_TIME: Duration = Duration::from_secs(2);
 
-    /// Tests every selected secret, tells what was found out as soon as it is, and answers [`Limits::RESERVE`] before the invocation's
+    /// Tests every selected secret, tells what was found out before the next one is begun, and answers [`Limits::RESERVE`] before the invocation's
     /// deadline.
     ///
     /// # Errors
@@ -130,6 +130,11 @@ impl Heartbeat {
         };
         let mut next = now;
         for id in ids {
+            while let Some(done) = running.try_join_next() {
+                if let Ok((at, checked)) = done {
+                    take(at, checked);
+                }
+            }
             while running.len() >= pace.at_once as usize {
                 if let Some(Ok((at, checked))) = running.join_next().await {
                     take(at, checked);

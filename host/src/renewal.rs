@@ -4,7 +4,7 @@ use crate::alternating_users::AlternatingUsers;
 use crate::candidate::{self, CandidateError, Generated};
 use crate::manifest::Manifest;
 use crate::password::PasswordPolicy;
-use crate::secret::SecretValue;
+use crate::secret::{MAX_SECRET_BYTES, SecretValue};
 
 /// How the pending value of a secret comes from the current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,17 @@ impl Renewal {
     /// As [`Generated::renew`] and [`AlternatingUsers::handed_over`].
     pub fn candidate(&self, current: &SecretValue) -> Result<SecretValue, CandidateError> {
         let renewed = self.generated.renew(current, &self.policy)?;
-        self.alternating.as_ref().map_or(Ok(renewed.clone()), |users| users.handed_over(&renewed))
+        let candidate = match &self.alternating {
+            Some(users) => users.handed_over(&renewed)?,
+            None => renewed,
+        };
+        let bytes = candidate.expose_bytes().len();
+        if bytes > MAX_SECRET_BYTES { Err(CandidateError::TooLarge { bytes }) } else { Ok(candidate) }
+    }
+
+    /// Whether `pending` is for another user than `current`.
+    pub fn hands_over(&self, current: &SecretValue, pending: &SecretValue) -> bool {
+        self.alternating.is_some() && current != pending
     }
 
     /// A copy of `pending`, for the same user, that the service must refuse.
@@ -42,10 +52,15 @@ impl Renewal {
     ///
     /// # Errors
     ///
-    /// As [`Generated::check`].
+    /// As [`Generated::check`]; [`CandidateError::BegunForOneUser`] if only the users' taking turns is in the way.
     pub fn check(&self, manifest: &Manifest, current: &SecretValue, pending: &SecretValue) -> Result<(), CandidateError> {
         match &self.alternating {
-            Some(users) if current != pending => self.generated.check(manifest, &users.handed_over(current)?, pending),
+            Some(users) if current != pending => {
+                let checked = self.generated.check(manifest, &users.handed_over(current)?, pending);
+                // For the same user: the operator has changed the rule since.
+                let begun_for_one = checked.is_err() && self.generated.check(manifest, current, pending).is_ok();
+                if begun_for_one { Err(CandidateError::BegunForOneUser) } else { checked }
+            }
             Some(_) | None => self.generated.check(manifest, current, pending),
         }
     }
@@ -114,6 +129,15 @@ mod tests {
     fn only_the_other_user_is_taken_from_a_pending_value(#[case] pending: SecretValue, #[case] taken: bool) {
         let (manifest, renewal) = renewal(true);
         assert_eq!(renewal.check(&manifest, &value("app", "now", "db"), &pending).is_ok(), taken);
+    }
+
+    #[test]
+    fn a_rotation_that_was_begun_for_one_user_is_not_taken_for_a_forgery() {
+        let (manifest, renewal) = renewal(true);
+        let checked = renewal.check(&manifest, &value("app", "now", "db"), &value("app", "new", "db"));
+        assert_eq!(checked, Err(CandidateError::BegunForOneUser));
+        let elsewhere = renewal.check(&manifest, &value("app", "now", "db"), &value("app", "new", "evil"));
+        assert!(matches!(elsewhere, Err(CandidateError::Differs { .. })));
     }
 
     #[rstest]

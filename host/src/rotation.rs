@@ -360,6 +360,9 @@ impl Run<'_> {
         if failed_canary.is_some() {
             self.begin(&plugin, failed_canary);
         }
+        if renewal.hands_over(&current, &pending) {
+            self.current_works(&plugin, &current).await?;
+        }
         let previous = self.previous(plugin.manifest(), &renewal, &current).await?;
         let admin = self.admin(plugin.manifest(), &current).await?;
         let needed = self.time_to_set(plugin.manifest())?;
@@ -537,6 +540,23 @@ impl Run<'_> {
             Ok(()) => Ok(Tested { plugin, pending, renewal }),
             Err(why) => Err(self.plugin_error(&plugin, why)),
         }
+    }
+
+    /// Refuses to let an admin credential act for the user whom AWSCURRENT names, unless AWSCURRENT logs in as that user. Otherwise whoever
+    /// may write the secret could name anybody, and would be given a user with the same rights. AWS's multi-user templates ask for it too.
+    async fn current_works(&mut self, plugin: &Plugin, current: &SecretValue) -> Result<(), StepError> {
+        let Err(why) = self.test_secret(plugin, current).await? else { return Ok(()) };
+        let why = match why {
+            CallError::Failure { cause: Cause::Unauthorized, effect, message } => {
+                let message = format!(
+                    "where two users take turns, AWSCURRENT has to log in before an admin credential changes the other user, and the \
+                     service refuses it: {message}"
+                );
+                CallError::Failure { cause: Cause::Unauthorized, effect, message }
+            }
+            why @ (CallError::Failure { .. } | CallError::Stopped(_)) => why,
+        };
+        Err(self.plugin_error(plugin, why))
     }
 
     /// How much time a change needs. Refused if a call would get less.

@@ -318,7 +318,7 @@ mod tests {
         insta::assert_snapshot!(text, @r#"
         redis 0.1.0
           Password of an ACL user of Redis 6 or later, or Valkey
-          623 bytes, [digest]
+          599 bytes, [digest]
           contract 0.1.0, made with tools that it does not name
 
         The secret

@@ -218,6 +218,7 @@ fn plugin(problem: &StepError) -> Option<Finding> {
         | StepError::MissingField { .. } => Finding::MalformedSecret { why },
         // Found by looking at the pending version.
         StepError::Candidate(CandidateError::Differs { .. }) => return None,
+        StepError::Candidate(CandidateError::NoAlternatingUsers { .. }) => Finding::UnusablePlugin { why },
         StepError::Candidate(_) => Finding::MalformedSecret { why },
         // None of these comes of choosing a plugin.
         StepError::Event(_)

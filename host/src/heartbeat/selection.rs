@@ -43,6 +43,9 @@ impl Wanted {
                 (None, prefix) => prefixes.push(prefix.to_owned()),
             }
         }
+        // A secret that one rule names and another one gives by its ARN is one secret.
+        let named: Vec<SecretArn> = exact.iter().filter_map(|id| SecretArn::parse(id).ok()).collect();
+        exact.retain(|id| named.iter().all(|arn| arn.name() != id));
         prefixes.sort();
         // In this order a text comes before all that begin with it.
         prefixes.dedup_by(|later, earlier| later.starts_with(&*earlier));

@@ -92,7 +92,8 @@ impl ErrorResponse {
             b"42704" => (Cause::MalformedSecret, ": the server has no role of the name in the field `username`"),
             b"25006" => (Cause::Unsupported, ": transactions are read-only; the secret has to name the primary"),
             b"42601" | [b'0', b'A', ..] => (Cause::Unsupported, ": is it PostgreSQL 10 or later?"),
-            b"42710" => (Cause::Conflict, ": another session has made the same role"),
+            // The second of two that make it at once waits for the first, and hears of the index then.
+            b"42710" | b"23505" => (Cause::Conflict, ": another session has made the same role"),
             [b'4', b'0', ..] | [b'5', b'5', ..] => (Cause::Conflict, ": another session changes the same role"),
             _ if self.updated_twice => (Cause::Conflict, ": another session changes the same role"),
             [b'0', b'8', ..] | [b'5', b'3' | b'7' | b'8', ..] => (Cause::Unreachable, ": the server could not finish it"),
@@ -160,6 +161,7 @@ mod tests {
             ("42601", Cause::Unsupported, Effect::Unchanged),
             ("40P01", Cause::Conflict, Effect::Unknown),
             ("42710", Cause::Conflict, Effect::Unknown),
+            ("23505", Cause::Conflict, Effect::Unknown),
             ("55P03", Cause::Conflict, Effect::Unknown),
             ("57014", Cause::Unreachable, Effect::Unchanged),
             ("53100", Cause::Unreachable, Effect::Unchanged),

@@ -23,7 +23,7 @@ impl Steps for PostgreSql {
     fn set_secret(versions: &Versions) -> Result<Outcome, Failure> {
         Server::set_secret(versions).map_err(|failure| match (failure.cause(), versions.current.field("password")) {
             // It may be the right password: then nothing is wrong with the secret.
-            (Cause::Unauthorized, Some(current)) if failure.effect() == Effect::Unchanged && !plain(&current) => {
+            (Cause::Unauthorized, Some(current)) if failure.effect() == Effect::Unchanged && versions.admin.is_none() && !plain(&current) => {
                 Failure::unsupported(joined(&[
                     "the current password has characters that SASLprep may change, which this plugin does not apply, and nothing else \
                      works: bind an admin secret, or change the password once by hand. ",
