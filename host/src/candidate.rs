@@ -85,7 +85,8 @@ pub enum CandidateError {
     /// Current and pending differ where they must not.
     #[error(
         "AWSCURRENT and AWSPENDING differ in {fields}, which is not generated. A rotation must not change who or where the credential \
-         is for. Remove AWSPENDING from its version (`aws secretsmanager update-secret-version-stage`) and rotate again"
+         is for. Find out with `windlass doctor SECRET --probe` whether the service accepts AWSPENDING; if it does not, remove AWSPENDING \
+         from its version (`aws secretsmanager update-secret-version-stage`) and rotate again"
     )]
     Differs {
         /// The names of the fields, or `the whole value`.
