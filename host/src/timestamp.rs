@@ -28,7 +28,7 @@ fn since_1970(at: SystemTime) -> Duration {
 /// Year, month and day of the day that is so many days after 1970-01-01. Counts years from March on, so that a leap day is the last.
 ///
 /// Source: <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
-const fn date(days: u64) -> (u64, u64, u64) {
+pub(crate) const fn date(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

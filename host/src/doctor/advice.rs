@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::aws_command::{AwsCommand, AwsCommands, FUNCTION_ARN};
 use super::finding::{Finding, Remedy};
 use crate::event::VersionId;
+use crate::timestamp;
 
 /// A finding for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -295,23 +296,8 @@ fn duration(of: Duration) -> String {
 /// A time in UTC, to the minute, as in ISO 8601.
 pub fn utc(at: SystemTime) -> String {
     let minutes = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-    let (year, month, day) = civil(minutes / 1_440);
+    let (year, month, day) = timestamp::date(minutes / 1_440);
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}Z", minutes / 60 % 24, minutes % 60)
-}
-
-/// The date so many days after 1970-01-01, in the Gregorian calendar.
-///
-/// Source: <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
-const fn civil(days: u64) -> (u64, u64, u64) {
-    // Years begin in March, so that the leap day is their last.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    (year_of_era + era * 400 + next_year, month, day)
 }
 
 #[cfg(test)]
