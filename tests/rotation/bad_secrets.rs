@@ -109,7 +109,7 @@ fn a_pending_value_for_another_identity_is_refused_before_any_connection(#[case]
     );
     scene.function.succeed(&rotation.event(Step::Create));
     for step in [Step::Set, Step::Test, Step::Finish] {
-        scene.refused(&rotation.event(step), "Windlass.IdentityDiffers", &[&format!("`{field}`"), "Remove AWSPENDING"]);
+        scene.refused(&rotation.event(step), "Windlass.IdentityDiffers", &[&format!("`{field}`"), "remove AWSPENDING"]);
     }
 }
 
