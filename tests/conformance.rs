@@ -57,6 +57,7 @@ fn altered(name: &str, change: impl FnOnce(String) -> String) -> (tempfile::Temp
 #[rstest]
 #[case::a_user_changes_its_own_password("mutant", "right")]
 #[case::an_administrator_changes_it("mutant", "right-admin")]
+#[case::two_users_take_turns("mutant-alternating", "right-admin")]
 #[case::the_old_password_lives_on("mutant-overlap", "right")]
 #[case::the_old_password_lives_on_beside_an_administrator("mutant-overlap", "right-admin")]
 fn the_right_plugin_passes_every_check(#[case] guest: &str, #[case] name: &str) {
@@ -93,6 +94,19 @@ fn every_mutant_is_caught_by_the_check_that_is_there_for_it() {
 fn every_check_catches_a_mutant() {
     let needed: BTreeSet<_> = MUTANTS.iter().map(|mutant| mutant.caught_by).collect();
     assert_eq!(needed, CHECKS.iter().map(|check| check.name).collect());
+}
+
+#[test]
+fn the_published_table_is_that_of_the_mutants() {
+    let page = include_str!("../plugins/CONFORMANCE.md");
+    let row = |mutant: &Mutant| {
+        let guest = mutant.guest.strip_prefix("mutant-").or_else(|| mutant.case.strip_prefix("right-"));
+        let guest = guest.map_or_else(String::new, |guest| format!(" ({guest})"));
+        format!("| `{}`{guest} | {} | `{}` |", mutant.name, mutant.does, mutant.caught_by)
+    };
+    let table = MUTANTS.iter().map(row).collect::<Vec<_>>().join("\n");
+    let published = page.split_once("| mutant | what is wrong | caught by |\n|---|---|---|\n").unwrap().1;
+    assert_eq!(published.trim_end(), table);
 }
 
 /// Nobody may take a sample for the whole.

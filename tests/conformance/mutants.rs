@@ -25,7 +25,7 @@ const fn mutant(
 }
 
 /// All of them, by the check that has to catch them.
-pub const MUTANTS: [Mutant; 54] = [
+pub const MUTANTS: [Mutant; 58] = [
     mutant("test-uses-current", "mutant", "right", "set-then-test", "test-secret logs in with AWSCURRENT, which it is not given"),
     mutant("sets-a-value-of-its-own", "mutant", "right", "set-then-test", "set-secret sets another value than AWSPENDING"),
     mutant("says-unchanged", "mutant", "right", "set-then-test", "set-secret makes the change and says `unchanged`"),
@@ -82,6 +82,34 @@ pub const MUTANTS: [Mutant; 54] = [
         "right-admin",
         "other-accounts",
         "set-secret changes all accounts whose names begin like that of AWSPENDING",
+    ),
+    mutant(
+        "changes-the-user-in-use",
+        "mutant-alternating",
+        "right-admin",
+        "alternating-users",
+        "it is another user's turn, and set-secret changes the user of AWSCURRENT",
+    ),
+    mutant(
+        "ends-the-credential-in-use",
+        "mutant-alternating",
+        "right-admin",
+        "alternating-users",
+        "set-secret changes the other user, and retires the password of the one in use",
+    ),
+    mutant(
+        "only-makes-the-other-user",
+        "mutant-alternating",
+        "right-admin",
+        "alternating-users",
+        "set-secret makes the other user, and does not change one that is there",
+    ),
+    mutant(
+        "makes-the-other-user-in-two-steps",
+        "mutant-alternating",
+        "right-admin",
+        "alternating-users",
+        "set-secret cannot go on where the other user was made and not changed yet",
     ),
     mutant(
         "does-not-look-first",

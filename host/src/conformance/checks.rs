@@ -14,6 +14,7 @@ mod interruption;
 mod order;
 mod others;
 mod places;
+mod turns;
 mod words;
 
 /// A check.
@@ -46,13 +47,14 @@ macro_rules! check {
 }
 
 /// All checks, in the order in which they run: what everything else stands on comes first, and what is seen in all calls last.
-pub const CHECKS: [Check; 22] = [
+pub const CHECKS: [Check; 23] = [
     check!("set-then-test", "set makes the service accept the new value, and test says so", order::set_then_test),
     check!("set-twice", "a second set finds the work done", order::set_twice),
     check!("test-before-set", "test fails as `unauthorized` before set", order::test_before_set),
     check!("test-changes-nothing", "test only looks", order::test_changes_nothing),
     check!("overlap", "the old value lives or dies as the manifest says", order::overlap),
     check!("other-accounts", "set changes no other account", others::other_accounts),
+    check!("alternating-users", "the turn of one user leaves the other as it is", turns::alternating_users),
     check!("drift-pending", "the service holds AWSPENDING already", drift::pending),
     check!("drift-previous", "the service still holds AWSPREVIOUS", drift::previous),
     check!("drift-other", "the service holds something else", drift::other),

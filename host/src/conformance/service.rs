@@ -190,6 +190,13 @@ impl Service {
         self.done(&self.commands.create, account, password).await
     }
 
+    /// Remembers an account that the plugin has made, so that it is removed with the others.
+    pub fn made_elsewhere(&mut self, account: &Account) {
+        if !self.created.contains(&account.name) {
+            self.created.push(account.name.clone());
+        }
+    }
+
     /// Makes this the only password of the account, as an outsider would.
     ///
     /// # Errors

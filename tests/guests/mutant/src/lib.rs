@@ -67,6 +67,9 @@ fn set(versions: &Versions) -> Result<Outcome, Failure> {
         }
         return Ok(Outcome::Unchanged);
     }
+    if versions.pending.field("username") != versions.current.field("username") && !mutant("changes-the-user-in-use") {
+        return hand_over(versions);
+    }
     let previous = versions.previous.as_ref().filter(|_| !mutant("forgets-previous"));
     let admin = versions.admin.as_ref().filter(|_| !mutant("forgets-the-admin"));
     let first = admin.filter(|_| mutant("changes-a-pattern"));
@@ -96,6 +99,29 @@ fn set(versions: &Versions) -> Result<Outcome, Failure> {
         Some(mut session) => session.settle(versions).map(|()| Outcome::Unchanged),
         None => Err(Failure::unauthorized("the service accepts no version of the secret")),
     }
+}
+
+/// The turn of another user, which may not exist yet.
+fn hand_over(versions: &Versions) -> Result<Outcome, Failure> {
+    let admin = versions.admin.as_ref().ok_or_else(|| Failure::unauthorized("only an admin changes another user"))?;
+    let mut session = login(admin).map_err(Failure::unchanged)?;
+    let (name, password) = (versions.pending.required("username")?, versions.pending.required("password")?);
+    let name = name.expose();
+    if mutant("only-makes-the-other-user") && !name.ends_with("_clone") {
+        return Err(Failure::conflict("the user is there already").unchanged());
+    }
+    if mutant("makes-the-other-user-in-two-steps") {
+        if Session::open()?.login(name, OF_ITS_OWN).is_ok() {
+            return Err(Failure::conflict("the user is there already").unchanged());
+        }
+        session.account(name, OF_ITS_OWN)?;
+    }
+    let changed = session.account(name, password.expose());
+    if mutant("ends-the-credential-in-use") {
+        let in_use = versions.current.required("username")?;
+        session.ask("KEEP", &[&written_name(in_use.expose())])?;
+    }
+    look_again(changed, versions)
 }
 
 /// The change was made, or nobody knows: the pending credential decides.
@@ -233,6 +259,16 @@ impl Session {
             }
             Answer::Ok => Ok(()),
             Answer::No | Answer::Busy | Answer::Refused => Err(Failure::conflict("another run took what was staged")),
+        }
+    }
+
+    /// Makes this the account's only password, and the account if there is none.
+    fn account(&mut self, name: &str, password: &str) -> Result<(), Failure> {
+        match self.ask("ACCOUNT", &[&written_name(name), &written_password(password)])? {
+            Answer::Ok => Ok(()),
+            Answer::No | Answer::Busy | Answer::Refused => {
+                Err(Failure::unauthorized("the login may not make accounts").unchanged())
+            }
         }
     }
 
