@@ -17,7 +17,7 @@
 //! One secret never stops the others, and none of the verdicts makes the invocation fail: metrics and alarms tell.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -104,6 +104,13 @@ impl Counts {
     }
 }
 
+/// Lets another secret be the first one each time: were the order that of the list, too little time would always leave out the same ones.
+fn begin_anywhere(ids: &mut [String], now: SystemTime) {
+    // Schedules come at whole minutes, and never to the microsecond.
+    let micros = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_micros() as usize);
+    ids.rotate_left(micros % ids.len().max(1));
+}
+
 impl Heartbeat {
     /// The least time that must be left before a secret is begun with: enough for Secrets Manager's answers and one login.
     const LEAST_TIME: Duration = Duration::from_secs(2);
@@ -118,7 +125,8 @@ impl Heartbeat {
         let now = Instant::now();
         let end = self.invocation.deadline.checked_sub(Limits::RESERVE).unwrap_or(now).max(now);
         let mut counts = Counts::default();
-        let ids = self.secrets(end, &mut counts, &mut tell).await?;
+        let mut ids = self.secrets(end, &mut counts, &mut tell).await?;
+        begin_anywhere(&mut ids, SystemTime::now());
         let heartbeat = Arc::new(self);
         let pace = heartbeat.config().heartbeat;
         let pause = Duration::from_secs(1) / pace.per_second;
@@ -250,5 +258,26 @@ impl Checked {
     fn skipped(id: String, why: Skipped) -> Self {
         let record = StepRecord { attempts: 1, ..StepRecord::default() };
         Self { id, arn: None, version: None, verdict: Verdict::Skipped(why), record }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_secret_is_the_first_one_at_some_time_and_none_is_lost() {
+        let ids = || ["a", "b", "c"].map(str::to_owned);
+        let begun = |micros| {
+            let mut ids = ids();
+            begin_anywhere(&mut ids, UNIX_EPOCH + Duration::from_micros(micros));
+            ids
+        };
+        let orders: BTreeSet<_> = (60_000_000..60_000_006).map(begun).collect();
+        assert_eq!(orders.iter().map(|[first, ..]| first.clone()).collect::<BTreeSet<_>>(), BTreeSet::from(ids()));
+        assert!(orders.into_iter().all(|order| BTreeSet::from(order) == BTreeSet::from(ids())));
+        begin_anywhere(&mut [], UNIX_EPOCH);
     }
 }

@@ -142,3 +142,37 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
     return_data = true
   }
 }
+
+resource "aws_cloudwatch_metric_alarm" "untested" {
+  count               = local.has_heartbeat ? 1 : 0
+  alarm_name          = "${var.function_name}-HeartbeatUntestedAlarm"
+  alarm_description   = "In three periods in a row ${var.function_name} could not find out about a secret whether it opens its service. Its log says about which, and why."
+  evaluation_periods  = 3
+  threshold           = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.topic]
+
+  # A secret that waits for the end of a rotation is skipped, too, but not three times.
+  dynamic "metric_query" {
+    for_each = { unclear = "HeartbeatUnclear", skipped = "HeartbeatSkipped" }
+    content {
+      id          = metric_query.key
+      return_data = false
+      metric {
+        namespace   = "Windlass"
+        metric_name = metric_query.value
+        dimensions  = { FunctionName = aws_lambda_function.rotation.function_name }
+        period      = var.heartbeat_alarm_period
+        stat        = "Sum"
+      }
+    }
+  }
+
+  metric_query {
+    id          = "untested"
+    label       = "Secrets that were not tested"
+    expression  = "unclear + skipped"
+    return_data = true
+  }
+}

@@ -33,8 +33,8 @@ locals {
       | limit 200
     EOT
     "secrets that do not open their service"  = <<-EOT
-      filter message = "heartbeat" and heartbeat in ["drift", "unreachable", "unclear"]
-      | display @timestamp, heartbeat, secret, version, plugin, error_type, error
+      filter message = "heartbeat" and heartbeat in ["drift", "unreachable", "unclear", "skipped"]
+      | display @timestamp, heartbeat, secret, version, plugin, reason, error_type, error
       | sort @timestamp desc
       | limit 100
     EOT
@@ -61,7 +61,7 @@ resource "aws_cloudwatch_dashboard" "function" {
     region        = local.region
     timeout       = var.timeout
     alarms = jsonencode([for name in concat(["ErrorAlarm", "ThrottleAlarm", "DurationAlarm"], local.has_heartbeat ? [
-      "HeartbeatDriftAlarm", "HeartbeatUnreachableAlarm", "HeartbeatMissingAlarm",
+      "HeartbeatDriftAlarm", "HeartbeatUnreachableAlarm", "HeartbeatUntestedAlarm", "HeartbeatMissingAlarm",
     ] : []) : "arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:${var.function_name}-${name}"])
     failed_steps = local.tables["failed steps, and what to do"]
     findings     = local.tables["secrets that do not open their service"]

@@ -13,6 +13,7 @@ RESOURCES = {
     "aws_cloudwatch_event_rule.heartbeat": "Heartbeat",
     "aws_cloudwatch_log_group.function": "LogGroup",
     "aws_cloudwatch_metric_alarm.duration": "DurationAlarm",
+    "aws_cloudwatch_metric_alarm.untested": "HeartbeatUntestedAlarm",
     "aws_iam_role.function": "Role",
     "aws_lambda_function.rotation": "Function",
     "aws_lambda_function_event_invoke_config.function": "AsynchronousInvocations",

@@ -321,8 +321,10 @@ class StackTest(unittest.TestCase):
             with self.subTest(alarm=name):
                 alarm = rendering.properties(name)
                 # CloudFormation makes numbers of parameters.
-                numbers = {"Period": int(alarm["Period"])} if "Period" in alarm else {}
-                cloudwatch.put_metric_alarm(**{**alarm, **numbers})
+                for has_period in [alarm, *(metric.get("MetricStat", {}) for metric in alarm.get("Metrics", []))]:
+                    if "Period" in has_period:
+                        has_period["Period"] = int(has_period["Period"])
+                cloudwatch.put_metric_alarm(**alarm)
                 (alarm,) = cloudwatch.describe_alarms(AlarmNames=[alarm["AlarmName"]])["MetricAlarms"]
                 self.assertEqual(alarm["AlarmActions"], rendering.properties(name)["AlarmActions"])
 

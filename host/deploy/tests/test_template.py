@@ -200,6 +200,17 @@ class ResourcesTest(unittest.TestCase):
             for seconds in template()["Parameters"]["heartbeatAlarmPeriod"]["AllowedValues"]:
                 self.assertLessEqual(seconds * periods, 7 * 86400 if seconds >= 3600 else 86400)
 
+    def test_what_three_heartbeats_in_a_row_could_not_test_sets_off_an_alarm(self):
+        alarm = Rendering(**LATER_IN_A_VPC).properties("HeartbeatUntestedAlarm")
+        self.assertEqual((alarm["EvaluationPeriods"], alarm["ComparisonOperator"], alarm["Threshold"]), (3, "GreaterThanOrEqualToThreshold", 1))
+        self.assertEqual(alarm["TreatMissingData"], "notBreaching")
+        *metrics, expression = alarm["Metrics"]
+        self.assertEqual(expression["Expression"], " + ".join(metric["Id"] for metric in metrics))
+        looked_at = [metric["MetricStat"] for metric in metrics]
+        self.assertEqual([(of["Metric"]["MetricName"], of["Stat"], of["Period"]) for of in looked_at], [("HeartbeatUnclear", "Sum", "21600"), ("HeartbeatSkipped", "Sum", "21600")])
+        for seconds in template()["Parameters"]["heartbeatAlarmPeriod"]["AllowedValues"]:
+            self.assertLessEqual(seconds * 3, 7 * 86400 if seconds >= 3600 else 86400)
+
     def test_its_variables_are_those_that_the_function_reads(self):
         config = (TEMPLATE.parents[1] / "src/config.rs").read_text()
         variables = Rendering(**AS_AWS).properties("Function")["Environment"]["Variables"]
@@ -264,7 +275,7 @@ class ResourcesTest(unittest.TestCase):
             alarms = [each["Properties"] for each in rendering.resources().values() if each["Type"] == "AWS::CloudWatch::Alarm"]
             for alarm in alarms:
                 heard += alarm["AlarmActions"]
-            self.assertEqual(heard, [topic] * (7 if rendering.parameters["heartbeatSchedule"] else 4))
+            self.assertEqual(heard, [topic] * (8 if rendering.parameters["heartbeatSchedule"] else 4))
 
     def test_the_duration_alarm_goes_off_above_four_fifths_of_the_timeout(self):
         for timeout in (30, 120, 900):
