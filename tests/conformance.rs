@@ -97,7 +97,7 @@ fn every_check_catches_a_mutant() {
 }
 
 #[test]
-fn the_published_table_is_that_of_the_mutants() {
+fn what_is_published_counts_the_same_checks_and_mutants() {
     let page = include_str!("../plugins/CONFORMANCE.md");
     let row = |mutant: &Mutant| {
         let guest = mutant.guest.strip_prefix("mutant-").or_else(|| mutant.case.strip_prefix("right-"));
@@ -107,6 +107,11 @@ fn the_published_table_is_that_of_the_mutants() {
     let table = MUTANTS.iter().map(row).collect::<Vec<_>>().join("\n");
     let published = page.split_once("| mutant | what is wrong | caught by |\n|---|---|---|\n").unwrap().1;
     assert_eq!(published.trim_end(), table);
+    assert!(page.contains(&format!("Of {} checks;", CHECKS.len())));
+    let readme = include_str!("../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    for said in [format!("{} checks in", CHECKS.len()), format!("{} wrong ones", MUTANTS.len())] {
+        assert!(readme.contains(&said), "{said}");
+    }
 }
 
 /// Nobody may take a sample for the whole.

@@ -25,7 +25,7 @@ const fn mutant(
 }
 
 /// All of them, by the check that has to catch them.
-pub const MUTANTS: [Mutant; 58] = [
+pub const MUTANTS: [Mutant; 60] = [
     mutant("test-uses-current", "mutant", "right", "set-then-test", "test-secret logs in with AWSCURRENT, which it is not given"),
     mutant("sets-a-value-of-its-own", "mutant", "right", "set-then-test", "set-secret sets another value than AWSPENDING"),
     mutant("says-unchanged", "mutant", "right", "set-then-test", "set-secret makes the change and says `unchanged`"),
@@ -96,6 +96,20 @@ pub const MUTANTS: [Mutant; 58] = [
         "right-admin",
         "alternating-users",
         "set-secret changes the other user, and retires the password of the one in use",
+    ),
+    mutant(
+        "gives-both-users-the-new-value",
+        "mutant-alternating",
+        "right-admin",
+        "alternating-users",
+        "set-secret has the user in use accept the new value, too",
+    ),
+    mutant(
+        "borrows-the-user-in-use",
+        "mutant-alternating",
+        "right-admin",
+        "alternating-users",
+        "set-secret takes the user in use for a moment, and gives it back",
     ),
     mutant(
         "only-makes-the-other-user",

@@ -23,6 +23,8 @@ pub struct Service {
     process: Option<Child>,
     accounts: u32,
     created: Vec<String>,
+    /// Accounts that a plugin has made, if it came to that.
+    by_plugin: Vec<String>,
 }
 
 /// An account of the service, and how it is named in a secret.
@@ -119,6 +121,7 @@ impl Service {
             process: None,
             accounts: 0,
             created: Vec::new(),
+            by_plugin: Vec::new(),
         };
         if let Some(start) = case.service.start.clone() {
             let mut command = service.command(&start)?;
@@ -190,10 +193,10 @@ impl Service {
         self.done(&self.commands.create, account, password).await
     }
 
-    /// Remembers an account that the plugin has made, so that it is removed with the others.
-    pub fn made_elsewhere(&mut self, account: &Account) {
-        if !self.created.contains(&account.name) {
-            self.created.push(account.name.clone());
+    /// Remembers an account that the plugin may make, so that it is removed with the others.
+    pub fn may_be_made(&mut self, account: &Account) {
+        if !self.by_plugin.contains(&account.name) {
+            self.by_plugin.push(account.name.clone());
         }
     }
 
@@ -228,7 +231,12 @@ impl Service {
     pub async fn stop(mut self) -> Result<(), ServiceError> {
         let mut stopped = Ok(());
         if let Some(delete) = self.commands.delete.clone() {
-            for name in std::mem::take(&mut self.created) {
+            let created = std::mem::take(&mut self.created);
+            for name in std::mem::take(&mut self.by_plugin).into_iter().filter(|name| !created.contains(name)) {
+                // The plugin was killed before it made the account, or failed: then there is nothing to remove.
+                let _ = self.done(&delete, &Account { name }, "").await;
+            }
+            for name in created {
                 let deleted = self.done(&delete, &Account { name }, "").await;
                 stopped = stopped.and(deleted);
             }

@@ -116,9 +116,17 @@ fn hand_over(versions: &Versions) -> Result<Outcome, Failure> {
         }
         session.account(name, OF_ITS_OWN)?;
     }
+    let (in_use, its_password) = (versions.current.required("username")?, versions.current.required("password")?);
+    if mutant("borrows-the-user-in-use") {
+        session.account(in_use.expose(), OF_ITS_OWN)?;
+        session.account(in_use.expose(), its_password.expose())?;
+    }
     let changed = session.account(name, password.expose());
+    if mutant("gives-both-users-the-new-value") {
+        session.account = in_use.expose().to_owned();
+        session.replace(password.expose(), "nobody")?;
+    }
     if mutant("ends-the-credential-in-use") {
-        let in_use = versions.current.required("username")?;
         session.ask("KEEP", &[&written_name(in_use.expose())])?;
     }
     look_again(changed, versions)
