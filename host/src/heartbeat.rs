@@ -104,7 +104,7 @@ impl Counts {
     }
 }
 
-/// Lets another secret be the first one each time: were the order that of the list, too little time would always leave out the same ones.
+/// Begins somewhere in the list: were it always at its beginning, too little time would always leave out the same secrets.
 fn begin_anywhere(ids: &mut [String], now: SystemTime) {
     // Schedules come at whole minutes, and never to the microsecond.
     let micros = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_micros() as usize);

@@ -146,14 +146,14 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
 resource "aws_cloudwatch_metric_alarm" "untested" {
   count               = local.has_heartbeat ? 1 : 0
   alarm_name          = "${var.function_name}-HeartbeatUntestedAlarm"
-  alarm_description   = "In three periods in a row ${var.function_name} could not find out about a secret whether it opens its service. Its log says about which, and why."
+  alarm_description   = "In three periods in a row ${var.function_name} could not test some secret. Its log says which, and why."
   evaluation_periods  = 3
   threshold           = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = [local.topic]
 
-  # A secret that waits for the end of a rotation is skipped, too, but not three times.
+  # One whose rotation is under way is skipped, too: three in a row are no coincidence where heartbeats keep clear of rotations.
   dynamic "metric_query" {
     for_each = { unclear = "HeartbeatUnclear", skipped = "HeartbeatSkipped" }
     content {
@@ -171,7 +171,6 @@ resource "aws_cloudwatch_metric_alarm" "untested" {
 
   metric_query {
     id          = "untested"
-    label       = "Secrets that were not tested"
     expression  = "unclear + skipped"
     return_data = true
   }

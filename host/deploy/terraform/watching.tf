@@ -33,8 +33,14 @@ locals {
       | limit 200
     EOT
     "secrets that do not open their service"  = <<-EOT
-      filter message = "heartbeat" and heartbeat in ["drift", "unreachable", "unclear", "skipped"]
-      | display @timestamp, heartbeat, secret, version, plugin, reason, error_type, error
+      filter message = "heartbeat" and heartbeat in ["drift", "unreachable", "unclear"]
+      | display @timestamp, heartbeat, secret, version, plugin, error_type, error
+      | sort @timestamp desc
+      | limit 100
+    EOT
+    "secrets that no heartbeat tested"        = <<-EOT
+      filter message = "heartbeat" and heartbeat in ["skipped", "unclear"]
+      | display @timestamp, secret, plugin, reason, error_type, error
       | sort @timestamp desc
       | limit 100
     EOT

@@ -33,6 +33,7 @@ SAVED_QUERIES = {
     "plugin digests in use": "PluginDigests",
     "what plugins said": "PluginSaid",
     "secrets that do not open their service": "HeartbeatFindings",
+    "secrets that no heartbeat tested": "HeartbeatUntested",
 }
 
 # What has no counterpart in the template: Terraform's own, and names that CloudFormation makes up.

@@ -180,8 +180,8 @@ class ResourcesTest(unittest.TestCase):
         for parameters in (SMALLEST, AS_AWS):
             rendering = Rendering(**parameters)
             left = [name for name in rendering.resources() if name.startswith("Heartbeat")]
-            # A saved query does nothing until somebody runs it.
-            self.assertEqual(left, ["HeartbeatFindings"])
+            # Saved queries do nothing until somebody runs them.
+            self.assertEqual(left, ["HeartbeatFindings", "HeartbeatUntested"])
             self.assertNotIn("ListForHeartbeat", [statement["Sid"] for statement in rendering.statements()])
 
     def test_the_heartbeat_alarms_go_off_at_any_drift_at_two_unreachable_periods_and_when_none_comes(self):
