@@ -60,6 +60,57 @@ pub struct Context<'a> {
     pub names: &'a SecretNames,
 }
 
+/// Which component was called, in a line.
+#[derive(Debug, Serialize)]
+pub(crate) struct PluginFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_by: Option<&'a str>,
+}
+
+/// What somebody has to know of a failure to act on it, in a line.
+#[derive(Debug, Serialize)]
+pub(crate) struct FailureFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blame: Option<&'static str>,
+}
+
+impl<'a> PluginFields<'a> {
+    /// Of the plugin, if one was chosen.
+    pub(crate) fn of(plugin: Option<&'a PluginUsed>) -> Self {
+        Self {
+            plugin: plugin.map(|plugin| plugin.name.as_str()),
+            plugin_version: plugin.map(|plugin| plugin.version.as_str()),
+            digest: plugin.map(|plugin| plugin.digest.as_str()),
+            trusted_by: plugin.map(|plugin| plugin.trusted_by.as_str()),
+        }
+    }
+}
+
+impl FailureFields {
+    /// Of the error, if there is one.
+    pub(crate) fn of(error: Option<&StepError>) -> Self {
+        let reported = error.and_then(StepError::reported);
+        Self {
+            error_type: error.map(StepError::error_type),
+            cause: reported.map(|(cause, _)| cause.name()),
+            effect: reported.map(|(_, effect)| effect.name()),
+            blame: error.map(|error| error.blame().name()),
+        }
+    }
+}
+
 /// The line, in the order in which people read it.
 #[derive(Debug, Serialize)]
 pub struct StepLine<'a> {
@@ -75,26 +126,14 @@ pub struct StepLine<'a> {
     secret: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plugin: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plugin_version: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trusted_by: Option<&'a str>,
+    #[serde(flatten)]
+    plugin: PluginFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code_from: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    effect: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blame: Option<&'static str>,
+    #[serde(flatten)]
+    failure: FailureFields,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,8 +193,6 @@ impl<'a> StepLine<'a> {
             Ok(outcome) => (Some(*outcome), None),
             Err(error) => (None, Some(error)),
         };
-        let plugin: Option<&PluginUsed> = record.plugin.as_ref();
-        let reported = error.and_then(StepError::reported);
         let secret = event.map(|event| &event.secret);
         let times = &record.times;
         Self {
@@ -167,16 +204,10 @@ impl<'a> StepLine<'a> {
             step: event.map(|event| event.step.name()),
             secret: secret.map(|secret| context.names.of(secret.as_str())),
             version: event.map(|event| event.version.as_str()),
-            plugin: plugin.map(|plugin| plugin.name.as_str()),
-            plugin_version: plugin.map(|plugin| plugin.version.as_str()),
-            digest: plugin.map(|plugin| plugin.digest.as_str()),
-            trusted_by: plugin.map(|plugin| plugin.trusted_by.as_str()),
+            plugin: PluginFields::of(record.plugin.as_ref()),
             code_from: record.code_from.map(CodeFrom::name),
             outcome: done.map(StepOutcome::name),
-            error_type: error.map(StepError::error_type),
-            cause: reported.map(|(cause, _)| cause.name()),
-            effect: reported.map(|(_, effect)| effect.name()),
-            blame: error.map(|error| error.blame().name()),
+            failure: FailureFields::of(error),
             retry: error.map(|error| error.retry().name()),
             error: error.map(|error| {
                 let called = secret.map(|secret| [secret.as_str(), secret.name()]);

@@ -12,9 +12,8 @@ use serde::Serialize;
 use super::error::HeartbeatError;
 use super::{Checked, Counts};
 use crate::embedded_metrics::{self, Directive, Metadata, Metric};
-use crate::error::StepError;
 use crate::secret_names::SecretNames;
-use crate::step_line::{Context, FAILURE_METRICS, cut, microseconds};
+use crate::step_line::{Context, FAILURE_METRICS, FailureFields, PluginFields, cut, microseconds};
 use crate::timestamp;
 
 const METRICS: &[Metric] = &[
@@ -39,24 +38,12 @@ pub struct SecretLine<'a> {
     secret: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plugin: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plugin_version: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trusted_by: Option<&'a str>,
+    #[serde(flatten)]
+    plugin: PluginFields<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    effect: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blame: Option<&'static str>,
+    #[serde(flatten)]
+    failure: FailureFields,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,9 +62,6 @@ impl<'a> SecretLine<'a> {
         let names: &SecretNames = context.names;
         let known = arn.as_ref().map_or(id.as_str(), |arn| arn.as_str());
         let called = [known, arn.as_ref().map_or(id.as_str(), |arn| arn.name())];
-        let error = verdict.error();
-        let reported = error.and_then(StepError::reported);
-        let plugin = record.plugin.as_ref();
         Self {
             timestamp: timestamp::rfc3339(context.at),
             level: verdict.level(),
@@ -87,15 +71,9 @@ impl<'a> SecretLine<'a> {
             heartbeat: verdict.name(),
             secret: names.of(known),
             version: version.as_ref().map(|version| version.as_str()),
-            plugin: plugin.map(|plugin| plugin.name.as_str()),
-            plugin_version: plugin.map(|plugin| plugin.version.as_str()),
-            digest: plugin.map(|plugin| plugin.digest.as_str()),
-            trusted_by: plugin.map(|plugin| plugin.trusted_by.as_str()),
+            plugin: PluginFields::of(record.plugin.as_ref()),
             reason: verdict.reason(),
-            error_type: error.map(StepError::error_type),
-            cause: reported.map(|(cause, _)| cause.name()),
-            effect: reported.map(|(_, effect)| effect.name()),
-            blame: error.map(|error| error.blame().name()),
+            failure: FailureFields::of(verdict.error()),
             error: verdict.message(known).map(|message| cut(names.in_text(message, &called))),
             refused_logins: record.refused_logins,
             attempts: record.attempts,

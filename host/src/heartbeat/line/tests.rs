@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::config::Config;
+use crate::error::StepError;
 use crate::event::{SecretArn, VersionId};
 use crate::failure::{Cause, Effect};
 use crate::heartbeat::verdict::{Skipped, Verdict};
