@@ -34,9 +34,10 @@ use windlass::plugin::code::compiler::Compiler;
 use windlass::plugin::component_file::ComponentFile;
 use windlass::plugin::load::Plugins;
 use windlass::plugin::source::PluginSource;
-use windlass::rotation::{Control, Rotator, StepOutcome, StepReport};
+use windlass::rotation::Rotator;
 use windlass::secret::SecretValue;
 use windlass::secrets::SecretsManager;
+use windlass::step_record::{Control, StepOutcome, StepReport};
 
 /// What the service answers to each request: a status, after a pause.
 type Service = fn(u32) -> (u16, Duration);

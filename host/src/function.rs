@@ -13,9 +13,10 @@ use crate::event::{Request, RotationEvent};
 use crate::heartbeat::line::{EndLine, FailureLine, SecretLine};
 use crate::heartbeat::{Heartbeat, Told};
 use crate::journal::Journal;
-use crate::rotation::{Rotator, StepOutcome, StepRecord};
+use crate::rotation::Rotator;
 use crate::secret_names::SecretNames;
 use crate::step_line::{Context, StepLine};
+use crate::step_record::{StepOutcome, StepRecord};
 
 /// The function. Serves one invocation after the other.
 pub struct Function {

@@ -29,8 +29,9 @@ use crate::error::StepError;
 use crate::event::{SecretArn, VersionId};
 use crate::failure::Cause;
 use crate::function::Invocation;
-use crate::rotation::{Rotator, StepRecord, Used};
+use crate::rotation::{Rotator, Used};
 use crate::secret_names::SecretNames;
+use crate::step_record::StepRecord;
 use crate::time_account::TimeAccount;
 
 pub mod error;

@@ -40,7 +40,7 @@
 //! | How often may a service refuse a login? | [`capability::refused_logins`] |
 //! | How long, how much memory? | [`config::limits`] (values), [`plugin::call`] (use) |
 //! | Where can a secret become text? | search for `expose` |
-//! | What is an invocation for, and what does it leave in the log? | [`function`], [`step_line`], [`embedded_metrics`], [`journal`] |
+//! | What is an invocation for, and what does it leave in the log? | [`function`], [`step_record`], [`step_line`], [`embedded_metrics`], [`journal`] |
 //! | What does the log withhold? | [`redact`], [`log`], [`secret_names`] |
 //! | What does Lambda show for a failure? | [`error`], of the start: [`init_error`] |
 //! | What is wrong with a secret, and what mends it? | `doctor` |
@@ -89,6 +89,7 @@ pub mod secrets;
 pub mod served;
 pub mod state;
 pub mod step_line;
+pub mod step_record;
 pub mod tags;
 pub mod time_account;
 pub mod timestamp;

@@ -11,7 +11,7 @@
 //! | `negative_control` | in testSecret: `refused`, or `skipped` where the operator wants that. Absent if it was not come to |
 //! | `refused_logins` | how many logins the service refused, once a plugin was called |
 //! | `attempts` | 1, and 1 more each time something had to be tried again within the step: a request to Secrets Manager or S3 that was sent again because it was throttled, failed or not answered in time; a read that did not show yet what was written; a plugin's call that the table of failures repeats |
-//! | `duration_us`, `host_us`, `secrets_manager_us`, `loading_us`, `plugin_us`, `service_us` | [`crate::rotation::StepTimes`], in microseconds |
+//! | `duration_us`, `host_us`, `secrets_manager_us`, `loading_us`, `plugin_us`, `service_us` | [`crate::step_record::StepTimes`], in microseconds |
 //! | `error_type`, `cause`, `effect`, `blame`, `retry`, `error` | of a step that failed: Lambda's `errorType`, what the plugin reported if it did, who has to act, whether a repeat helps, and the whole message |
 //!
 //! Metrics ([`crate::embedded_metrics`]): `StepsDone` and `StepsFailed` (0 or 1), `StepDuration`, `SecretsManagerDuration`,
@@ -26,8 +26,8 @@ use crate::embedded_metrics::{self, Directive, Metadata, Metric};
 use crate::error::StepError;
 use crate::event::{RotationEvent, Step};
 use crate::plugin::load::CodeFrom;
-use crate::rotation::{Control, PluginUsed, StepOutcome, StepRecord};
 use crate::secret_names::SecretNames;
+use crate::step_record::{Control, PluginUsed, StepOutcome, StepRecord};
 use crate::timestamp;
 
 /// The longest error message in a line, in bytes; the rest is cut. Escaped in JSON it has six times as many at most, and CloudWatch

@@ -18,8 +18,9 @@ use crate::local::server::{Listen, ListenError, Server};
 use crate::plugin::code::compiler::Compiler;
 use crate::plugin::load::{LoadError, Plugins};
 use crate::plugin::source::PluginSource;
-use crate::rotation::{Rotator, StepReport};
+use crate::rotation::Rotator;
 use crate::secrets::SecretsManager;
+use crate::step_record::StepReport;
 
 /// A local Secrets Manager and everything that rotates its secrets. Runs until it is dropped.
 pub(super) struct OneRotation {

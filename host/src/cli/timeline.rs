@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::rotation::{Control, StepOutcome, StepReport};
+use crate::step_record::{Control, StepOutcome, StepReport};
 
 /// A step in JSON. Times are whole microseconds.
 #[derive(Serialize)]
@@ -63,7 +63,7 @@ mod tests {
 
     use super::*;
     use crate::event::Step;
-    use crate::rotation::StepTimes;
+    use crate::step_record::StepTimes;
 
     #[test]
     fn a_step_is_a_line() {

@@ -14,7 +14,8 @@ use super::bootstrap_process::BootstrapProcess;
 use super::exchange::{Blow, Interference};
 use super::lambda_endpoint::LambdaEndpoint;
 use super::store::FunctionArn;
-use crate::rotation::{Rotator, StepReport};
+use crate::rotation::Rotator;
+use crate::step_record::StepReport;
 
 /// What the rotation function answered: its payload, which Secrets Manager ignores, or its error.
 pub type Invocation = Result<Value, InvocationError>;

@@ -8,9 +8,9 @@ use crate::config::Config;
 use crate::event::EventError;
 use crate::failure::{Cause, Effect};
 use crate::plugin::call::{CallError, Stop};
-use crate::rotation::StepTimes;
 use crate::secrets::{ErrorKind, SecretsError};
 use crate::state::NotRotatable;
+use crate::step_record::StepTimes;
 
 const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/redis/app-a1B2c3";
 

@@ -9,8 +9,8 @@ use crate::event::{SecretArn, VersionId};
 use crate::failure::{Cause, Effect};
 use crate::heartbeat::verdict::{Skipped, Verdict};
 use crate::plugin::call::CallError;
-use crate::rotation::{PluginUsed, StepRecord, StepTimes};
 use crate::secrets::{ErrorKind, SecretsError};
+use crate::step_record::{PluginUsed, StepRecord, StepTimes};
 
 const ARN: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/redis/app-a1B2c3";
 
