@@ -39,14 +39,6 @@ fn a_plugin_passes_its_usual_case(
 }
 
 #[test]
-fn the_two_users_of_a_plugin_that_has_two_take_turns() {
-    let test = Program::windlass().arg("test").arg(built::plugin("postgresql")).arg("--case");
-    let test = test.arg(plugins().join("postgresql/conformance/admin.toml")).args(["--only", "alternating-users", "--json"]);
-    let note = test.timeout(Duration::from_secs(300)).run().succeeded().json()["checks"][0]["note"].as_str().unwrap().to_owned();
-    assert!(note.starts_with("two turns; ") && !note.contains(" 0 places"), "{note}");
-}
-
-#[test]
 fn no_plugin_of_the_catalogue_is_left_out() {
     let source = include_str!("catalogue.rs");
     for folder in cases().keys() {
