@@ -14,7 +14,7 @@ mod scene;
 mod support;
 
 use rstest::rstest;
-use scene::{EARLIER, Scene, Setting, WINDLASS, password};
+use scene::{EARLIER, SECRET, Scene, Setting, WINDLASS, password};
 use serde_json::{Value, json};
 
 const AT_REST: [&str; 2] = [r#"["AWSCURRENT"]"#, r#"["AWSPREVIOUS"]"#];
@@ -225,14 +225,14 @@ fn what_the_plugin_does_not_know_survives_byte_for_byte() {
 }
 
 /// The rule of the guide for a secret of one of AWS's multi-user templates.
-const TWO_USERS: &str = "admin = \"master\"\nalternating_users = true";
+const TWO_USERS: &str = "admin = \"prod/postgresql/master\"\nalternating_users = true";
 
 fn two_users(setting: &Setting<'_>) -> Scene {
     let scene = Scene::start(setting);
     let (rotator, of_rotator) = scene.server.rotator();
     let port = scene.server.port();
     let master = json!({ "engine": "postgres", "username": rotator, "password": of_rotator, "host": "localhost", "port": port });
-    let master = scene.call("CreateSecret", json!({ "Name": "master", "SecretString": master.to_string() }));
+    let master = scene.call("CreateSecret", json!({ "Name": "prod/postgresql/master", "SecretString": master.to_string() }));
     scene.create(|scene, password| {
         let mut value: Value = serde_json::from_str(&scene.usual(password)).unwrap();
         value["masterarn"] = master["ARN"].clone();
@@ -284,7 +284,7 @@ fn an_admin_secret_that_names_no_host_is_used_where_the_rule_says() {
     scene.tests_earlier();
     let (rotator, of_rotator) = scene.server.rotator();
     let master = json!({ "username": rotator, "password": of_rotator }).to_string();
-    scene.call("PutSecretValue", json!({ "SecretId": "master", "SecretString": master }));
+    scene.call("PutSecretValue", json!({ "SecretId": "prod/postgresql/master", "SecretString": master }));
     moves(&scene);
     assert_eq!(user(&scene.value("AWSCURRENT")), "app_clone");
 }
@@ -298,7 +298,7 @@ fn a_secret_of_two_users_without_a_rule_for_them_is_noticed() {
 
 #[test]
 fn what_belongs_to_another_service_stays_there() {
-    let scene = usual(&Setting { local: &["--owned", "app=rds"], ..Setting::default() });
+    let scene = usual(&Setting { local: &["--owned", "prod/orders/app=rds"], ..Setting::default() });
     assert_eq!(scene.look(), ["owned-by-another-service"]);
     let tried = scene.attempt("try").failed_with(255);
     assert!(tried.stderr.contains("rds"), "{tried:?}");
@@ -308,6 +308,17 @@ fn what_belongs_to_another_service_stays_there() {
 fn every_command_of_the_guide_is_rehearsed() {
     let tests = include_str!("migration.rs");
     for block in guide::blocks().keys() {
-        assert!(tests.contains(&format!("\"{block}\"")) || *block == "look", "nothing runs the guide's block `{block}`");
+        // The helpers run these.
+        let everywhere = ["labels", "look", "variables"].contains(block);
+        assert!(tests.contains(&format!("\"{block}\"")) || everywhere, "nothing runs the guide's block `{block}`");
+    }
+}
+
+/// So that what a reader sets fits what a reader then sees.
+#[test]
+fn the_guide_speaks_of_one_secret_and_two_functions_throughout() {
+    let secret = format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{SECRET}-");
+    for arn in guide::arns() {
+        assert!(arn == EARLIER || arn == WINDLASS || arn.starts_with(&secret), "{arn}");
     }
 }

@@ -7,13 +7,20 @@ const GUIDE: &str = include_str!("../../host/deploy/MIGRATION.md");
 /// What stands in front of a block of commands: `<!-- rehearsed: NAME -->`.
 const MARK: &str = "<!-- rehearsed: ";
 
-/// The blocks of the guide by name, each as a script: the lines behind `$ ` and those that continue them, without the output.
+/// The blocks of the guide by name, each as a script: of a `console` the lines behind `$ ` and those that continue them, without the
+/// output, and of a `sh` everything.
 pub(crate) fn blocks() -> BTreeMap<&'static str, String> {
     let mut blocks = BTreeMap::new();
     for part in GUIDE.split(MARK).skip(1) {
-        let (name, rest) = part.split_once(" -->\n```console\n").expect("a block of commands follows a mark");
+        let (name, rest) = part.split_once(" -->\n```").expect("a block follows a mark");
+        let (language, rest) = rest.split_once('\n').expect("the block begins");
         let (block, _) = rest.split_once("\n```").expect("the block ends");
-        assert!(blocks.insert(name, script(block)).is_none(), "two blocks are called `{name}`");
+        let script = match language {
+            "console" => script(block),
+            "sh" => format!("{block}\n"),
+            other => panic!("`{name}` is not of commands: {other}"),
+        };
+        assert!(blocks.insert(name, script).is_none(), "two blocks are called `{name}`");
     }
     blocks
 }
@@ -22,6 +29,12 @@ pub(crate) fn blocks() -> BTreeMap<&'static str, String> {
 #[track_caller]
 pub(crate) fn block(name: &str) -> String {
     blocks().remove(name).unwrap_or_else(|| panic!("the guide has no block `{name}`"))
+}
+
+/// Every ARN in the guide, in its output, too.
+pub(crate) fn arns() -> impl Iterator<Item = &'static str> {
+    let ends = |character: char| !character.is_ascii_alphanumeric() && !":/-".contains(character);
+    GUIDE.match_indices("arn:aws:").filter_map(move |(at, _)| GUIDE[at..].split(ends).next())
 }
 
 fn script(block: &str) -> String {

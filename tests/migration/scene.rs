@@ -15,11 +15,14 @@ use crate::support::http::Request;
 use crate::support::port;
 use crate::support::process::{Finished, Process, Program};
 
-/// The function that rotated the secret before.
-pub(crate) const EARLIER: &str = "arn:aws:lambda:us-east-1:123456789012:function:earlier";
+/// The secret that goes over, as the guide calls it.
+pub(crate) const SECRET: &str = "prod/orders/app";
 
-/// The Windlass function: what `windlass local` takes if nothing is said.
-pub(crate) const WINDLASS: &str = "arn:aws:lambda:us-east-1:123456789012:function:windlass";
+/// The function that rotated the secret before, as the guide calls it.
+pub(crate) const EARLIER: &str = "arn:aws:lambda:eu-west-1:123456789012:function:orders-rotation";
+
+/// The Windlass function, as the guide calls it.
+pub(crate) const WINDLASS: &str = "arn:aws:lambda:eu-west-1:123456789012:function:windlass";
 
 /// What a scene has beside the usual.
 #[derive(Default)]
@@ -28,7 +31,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) local: &'a [&'a str],
     /// The earlier function's environment.
     pub(crate) environment: &'a [(&'a str, &'a str)],
-    /// What windlass.toml says of the secret `app`.
+    /// What windlass.toml says of the secret.
     pub(crate) rule: &'a str,
 }
 
@@ -53,11 +56,11 @@ impl Scene {
         symlink(plugins.parent().unwrap(), folder.path().join("plugins")).unwrap();
         let ca_file = server.ca_file().display().to_string();
         let rule = setting.rule;
-        let config = format!("[tls]\nca_files = [\"{ca_file}\"]\n\n[[secrets]]\nsecret = \"app\"\n{rule}\n");
+        let config = format!("[tls]\nca_files = [\"{ca_file}\"]\n\n[[secrets]]\nsecret = \"{SECRET}\"\n{rule}\n");
         fs::write(folder.path().join("windlass.toml"), config).unwrap();
         // Each has to know the other, so the port of one is chosen here.
         let port = port::free();
-        let earlier = earlier(port, &ca_file, setting.environment);
+        let earlier = earlier(port, &server, setting.environment);
         let lambda = earlier.line(|line| line.parse::<u16>().is_ok());
         let local = Program::windlass()
             .args(["local", "--json", "--plugins", "plugins", "--config", "windlass.toml", "--attempts", "1"])
@@ -90,14 +93,14 @@ impl Scene {
     }
 
     pub(crate) fn described(&self) -> Value {
-        self.call("DescribeSecret", json!({ "SecretId": "app" }))
+        self.call("DescribeSecret", json!({ "SecretId": SECRET }))
     }
 
-    /// Makes the role `app`, and the secret `app` whose value `of` makes of the role's password.
+    /// Makes the role `app`, and the secret whose value `of` makes of the role's password.
     pub(crate) fn create(&self, of: impl FnOnce(&Self, &str) -> String) {
         let password = Canary::new();
         self.server.as_superuser(&format!("CREATE ROLE app LOGIN PASSWORD '{}'", password.value()));
-        self.call("CreateSecret", json!({ "Name": "app", "SecretString": of(self, password.value()) }));
+        self.call("CreateSecret", json!({ "Name": SECRET, "SecretString": of(self, password.value()) }));
         self.canaries.borrow_mut().push(password);
     }
 
@@ -122,7 +125,7 @@ impl Scene {
     fn begins_earlier(&self, at_once: bool) -> Value {
         let rules = json!({ "AutomaticallyAfterDays": 30 });
         let rotate =
-            json!({ "SecretId": "app", "RotationLambdaARN": EARLIER, "RotationRules": rules, "RotateImmediately": at_once });
+            json!({ "SecretId": SECRET, "RotationLambdaARN": EARLIER, "RotationRules": rules, "RotateImmediately": at_once });
         self.call("RotateSecret", rotate)
     }
 
@@ -158,6 +161,10 @@ impl Scene {
     /// As [`Scene::follow`], and it may fail.
     #[track_caller]
     pub(crate) fn attempt(&self, block: &str) -> Finished {
+        self.shell(&guide::block(block))
+    }
+
+    fn shell(&self, script: &str) -> Finished {
         let pending = self.holder("AWSPENDING");
         if !pending.is_empty() {
             self.pending.replace(pending);
@@ -165,23 +172,20 @@ impl Scene {
         let python = built::target_folder().join("aws-cli/bin/python");
         let windlass = env!("CARGO_BIN_EXE_windlass");
         let functions = format!("aws() {{ {} -m awscli \"$@\"; }}\nwindlass() {{ {windlass} \"$@\"; }}\n", python.display());
+        // What the guide has people set, and what is different each time.
+        let variables = guide::block("variables");
+        let (current, pending) = (self.holder("AWSCURRENT"), self.pending.borrow());
+        let differs = format!("export CURRENT={current} PENDING={pending}\n");
         let finished = Program::installed("sh")
-            .args(["-c", &format!("{functions}{}", guide::block(block))])
+            .args(["-c", &format!("{functions}{variables}{differs}{script}")])
             .folder(self.folder.path())
             .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", format!("http://127.0.0.1:{}", self.port))
-            .env("AWS_DEFAULT_REGION", "us-east-1")
-            .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "eu-west-1")
+            .env("AWS_REGION", "eu-west-1")
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "not-a-key")
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("HOME", self.folder.path())
-            .env("SECRET", "app")
-            .env("PLUGIN", "postgresql")
-            .env("EARLIER", EARLIER)
-            .env("WINDLASS", WINDLASS)
-            .env("RULES", "AutomaticallyAfterDays=30")
-            .env("CURRENT", self.holder("AWSCURRENT"))
-            .env("PENDING", &*self.pending.borrow())
             .run();
         self.canaries.borrow().iter().fold(finished, Finished::without)
     }
@@ -189,9 +193,10 @@ impl Scene {
     /// The names of what `windlass doctor` finds in the guide's first look.
     #[track_caller]
     pub(crate) fn look(&self) -> Vec<String> {
-        let looked = self.follow("look").stdout;
+        self.follow("labels");
+        let said = self.follow("look").stdout;
         // Such as `1. URGENT: only-pending-opens`.
-        let numbered = looked.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
+        let numbered = said.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
         numbered.filter_map(|line| line.split_once(": ")).map(|(_, name)| name.to_owned()).collect()
     }
 
@@ -218,7 +223,7 @@ impl Scene {
     }
 
     fn try_value(&self, label: &str) -> Option<String> {
-        let read = self.try_call("GetSecretValue", json!({ "SecretId": "app", "VersionStage": label })).ok()?;
+        let read = self.try_call("GetSecretValue", json!({ "SecretId": SECRET, "VersionStage": label })).ok()?;
         let text = read["SecretString"].as_str().unwrap().to_owned();
         self.canaries.borrow_mut().push(Canary::of(password(&text)));
         Some(text)
@@ -243,15 +248,15 @@ pub(crate) fn password(value: &str) -> String {
     serde_json::from_str::<Value>(value).unwrap()["password"].as_str().unwrap().to_owned()
 }
 
-fn earlier(secrets_manager: u16, ca_file: &str, environment: &[(&str, &str)]) -> Process {
+fn earlier(secrets_manager: u16, server: &PostgreSql, environment: &[(&str, &str)]) -> Process {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/migration/earlier_function.py");
     let program = Program::at(built::target_folder().join("aws-cli/bin/python"))
         .arg(script)
         .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
         .env("AWS_SECRET_ACCESS_KEY", "not-a-key")
-        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_DEFAULT_REGION", "eu-west-1")
         .env("SECRETS_MANAGER_ENDPOINT", format!("http://127.0.0.1:{secrets_manager}"))
-        .env("CA_FILE", ca_file)
+        .env("CA_FILE", server.ca_file())
         .env("PYTHONDONTWRITEBYTECODE", "1");
     environment.iter().fold(program, |program, (name, value)| program.env(name, value)).start()
 }
