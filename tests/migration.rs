@@ -1,8 +1,8 @@
 //! A secret moves from one of AWS's templates to Windlass and back, in every state in which it can be: the rehearsal of
 //! host/deploy/MIGRATION.md, whose commands these tests run as they stand there.
 //!
-//! The function that rotated before is `migration/earlier_function.py`, which does what AWS's templates for PostgreSQL do. It and Windlass are
-//! two functions with two ARNs in one `windlass local`.
+//! The function that rotated before is `migration/earlier_function.py`, which does what AWS's templates for PostgreSQL do, and what the
+//! generic one does when somebody has filled it in for PostgreSQL. It and Windlass are two functions with two ARNs in one `windlass local`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test is meant to panic, in its helpers too")]
 
 #[path = "migration/guide.rs"]
@@ -14,7 +14,7 @@ mod scene;
 mod support;
 
 use rstest::rstest;
-use scene::{EARLIER, SECRET, Scene, Setting, WINDLASS, password};
+use scene::{BESIDE, EARLIER, SECRET, Scene, Setting, WINDLASS, password, user};
 use serde_json::{Value, json};
 
 const AT_REST: [&str; 2] = [r#"["AWSCURRENT"]"#, r#"["AWSPREVIOUS"]"#];
@@ -243,10 +243,6 @@ fn two_users(setting: &Setting<'_>) -> Scene {
     scene
 }
 
-fn user(value: &str) -> String {
-    serde_json::from_str::<Value>(value).unwrap()["username"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn two_users_go_on_taking_turns() {
     let scene = two_users(&Setting { rule: TWO_USERS, ..Setting::default() });
@@ -305,6 +301,66 @@ fn what_belongs_to_another_service_stays_there() {
 }
 
 #[test]
+fn a_plain_string_whose_readers_are_ready_gets_fields_and_moves() {
+    let scene = Scene::start(&Setting::default());
+    scene.create(|_, password| password.to_owned());
+    scene.rotates_earlier("RotationSucceeded");
+    scene.follow("freeze");
+    let plain = scene.value("AWSCURRENT");
+    scene.follow("in-place");
+    assert_eq!(password(&scene.value("AWSCURRENT")), plain);
+    // The way back, and on again.
+    scene.promotes("AWSPREVIOUS");
+    assert_eq!(scene.value("AWSCURRENT"), plain);
+    scene.promotes("AWSPREVIOUS");
+    scene.follow("tag");
+    assert_eq!(scene.look(), ["rotation-disabled", "other-function"]);
+    moves(&scene);
+}
+
+/// A secret as the generic template keeps it. Its readers take the whole value for the password, so it must not change its form.
+#[test]
+fn a_plain_string_stays_as_it_is_and_a_secret_with_fields_beside_it_moves() {
+    let scene = Scene::start(&Setting::default());
+    scene.create(|_, password| password.to_owned());
+    scene.rotates_earlier("RotationSucceeded");
+    assert_eq!(scene.look(), ["missing-tag", "other-function"]);
+    scene.follow("tag");
+    assert_eq!(scene.look(), ["malformed-secret", "other-function"]);
+    assert!(scene.said().contains("the secret is not a JSON object"), "{}", scene.said());
+    let right = scene.configuration();
+    scene.configures(&format!("{right}generated = [\"*\"]\n"));
+    assert_eq!(scene.look(), ["malformed-secret", "other-function"], "who and where stand nowhere else");
+    scene.configures(&right);
+    // Whoever does not look first loses nothing.
+    let plain = scene.value("AWSCURRENT");
+    let tried = scene.follow("try").json();
+    scene.ends(&tried, "TestRotationFailed");
+    assert_eq!(scene.value("AWSCURRENT"), plain);
+    let tried = scene.follow("back").json();
+    scene.ends(&tried, "TestRotationSucceeded");
+
+    scene.follow("freeze");
+    scene.follow("beside");
+    assert_eq!(scene.value("AWSCURRENT"), plain);
+    // Until the first rotation of the new secret the way back is open.
+    let tried = scene.follow("back").json();
+    scene.ends(&tried, "TestRotationSucceeded");
+    scene.follow("freeze");
+
+    scene.turns_to(BESIDE);
+    assert_eq!(password(&scene.value("AWSCURRENT")), plain);
+    assert_eq!(scene.look(), ["rotation-not-configured"]);
+    assert!(scene.said().contains("AWSCURRENT opens the service"), "{}", scene.said());
+    moves(&scene);
+    assert!(!scene.enters(&plain), "whoever reads the old secret is locked out from the first rotation on");
+
+    scene.turns_to(SECRET);
+    scene.follow("retire");
+    assert_eq!(scene.look(), ["marked-for-deletion"]);
+}
+
+#[test]
 fn every_command_of_the_guide_is_rehearsed() {
     let tests = include_str!("migration.rs");
     for block in guide::blocks().keys() {
@@ -316,9 +372,10 @@ fn every_command_of_the_guide_is_rehearsed() {
 
 /// So that what a reader sets fits what a reader then sees.
 #[test]
-fn the_guide_speaks_of_one_secret_and_two_functions_throughout() {
-    let secret = format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{SECRET}-");
+fn the_guide_speaks_of_the_same_secrets_and_functions_throughout() {
+    let secrets = [SECRET, BESIDE].map(|name| format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-"));
     for arn in guide::arns() {
-        assert!(arn == EARLIER || arn == WINDLASS || arn.starts_with(&secret), "{arn}");
+        let known = arn == EARLIER || arn == WINDLASS || secrets.iter().any(|secret| arn.starts_with(secret));
+        assert!(known, "{arn}");
     }
 }

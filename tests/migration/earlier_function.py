@@ -1,7 +1,9 @@
 """A rotation function that behaves as AWS's templates for PostgreSQL do, for one user and for two, behind the Invoke API of Lambda.
 
 Listens on a free port of 127.0.0.1 and prints it. The environment is that of the templates; CA_FILE is the server's authority. A secret
-with `masterarn` has two users, any other one. Needs boto3 and psql.
+with `masterarn` has two users, any other one. A secret without fields is its password and nothing else, as the generic template makes
+it: user, host and port are PLAIN_USER, PLAIN_HOST and PLAIN_PORT, which stand for what its user has written into the function. Needs
+boto3 and psql.
 """
 
 import http.server
@@ -56,7 +58,7 @@ def create(secret, token):
         current["username"] = other(current["username"])
     current["password"] = secrets_manager.get_random_password(**OPTIONS)["RandomPassword"]
     # As the templates do it: whatever the JSON looked like, this is how it looks from here on.
-    text = json.dumps(current)
+    text = current["password"] if "plain" in current else json.dumps(current)
     secrets_manager.put_secret_value(SecretId=secret, ClientRequestToken=token, SecretString=text, VersionStages=["AWSPENDING"])
 
 
@@ -103,7 +105,15 @@ def finish(secret, token):
 
 def value(secret, label, token=None):
     which = {"VersionId": token} if token else {}
-    return json.loads(secrets_manager.get_secret_value(SecretId=secret, VersionStage=label, **which)["SecretString"])
+    text = secrets_manager.get_secret_value(SecretId=secret, VersionStage=label, **which)["SecretString"]
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    if isinstance(fields, dict):
+        return fields
+    known = {name: os.environ[f"PLAIN_{name.upper()}"] for name in ("user", "host", "port")}
+    return {"plain": True, "username": known["user"], "password": text, "host": known["host"], "port": known["port"]}
 
 
 def previous(secret):

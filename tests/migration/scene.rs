@@ -1,11 +1,11 @@
 //! A PostgreSQL server, the earlier function, and a running `windlass local` in which a secret goes over from the one to the other.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::guide;
 use crate::postgresql::PostgreSql;
@@ -24,6 +24,9 @@ pub(crate) const EARLIER: &str = "arn:aws:lambda:eu-west-1:123456789012:function
 /// The Windlass function, as the guide calls it.
 pub(crate) const WINDLASS: &str = "arn:aws:lambda:eu-west-1:123456789012:function:windlass";
 
+/// The secret that the guide makes beside one without fields.
+pub(crate) const BESIDE: &str = "prod/orders/login";
+
 /// What a scene has beside the usual.
 #[derive(Default)]
 pub(crate) struct Setting<'a> {
@@ -41,6 +44,10 @@ pub(crate) struct Scene {
     /// Where the Secrets Manager listens.
     port: u16,
     folder: tempfile::TempDir,
+    /// The secret that is looked at and changed.
+    secret: Cell<&'static str>,
+    /// What `windlass doctor` has said last.
+    said: RefCell<String>,
     /// What nothing but get-secret-value may print.
     canaries: RefCell<Vec<Canary>>,
     /// The version that had AWSPENDING last, as somebody has set it who follows the guide.
@@ -70,7 +77,33 @@ impl Scene {
             .folder(folder.path())
             .start();
         local.line(|line| line.contains("Listening"));
-        Self { server, local, port, folder, canaries: RefCell::default(), pending: RefCell::default(), _earlier: earlier }
+        Self {
+            server,
+            local,
+            port,
+            folder,
+            secret: Cell::new(SECRET),
+            said: RefCell::default(),
+            canaries: RefCell::default(),
+            pending: RefCell::default(),
+            _earlier: earlier,
+        }
+    }
+
+    /// From here on another secret is meant.
+    pub(crate) fn turns_to(&self, secret: &'static str) {
+        self.secret.set(secret);
+        self.pending.take();
+    }
+
+    /// The windlass.toml of whoever follows the guide; the function's is the same at first.
+    pub(crate) fn configuration(&self) -> String {
+        fs::read_to_string(self.folder.path().join("windlass.toml")).unwrap()
+    }
+
+    /// Writes that file anew.
+    pub(crate) fn configures(&self, text: &str) {
+        fs::write(self.folder.path().join("windlass.toml"), text).unwrap();
     }
 
     /// Calls Secrets Manager past the guide, to prepare something or to see what came of it. The AWS CLI would take its time each time.
@@ -93,7 +126,7 @@ impl Scene {
     }
 
     pub(crate) fn described(&self) -> Value {
-        self.call("DescribeSecret", json!({ "SecretId": SECRET }))
+        self.call("DescribeSecret", json!({ "SecretId": self.secret.get() }))
     }
 
     /// Makes the role `app`, and the secret whose value `of` makes of the role's password.
@@ -124,8 +157,7 @@ impl Scene {
 
     fn begins_earlier(&self, at_once: bool) -> Value {
         let rules = json!({ "AutomaticallyAfterDays": 30 });
-        let rotate =
-            json!({ "SecretId": SECRET, "RotationLambdaARN": EARLIER, "RotationRules": rules, "RotateImmediately": at_once });
+        let rotate = json!({ "SecretId": self.secret.get(), "RotationLambdaARN": EARLIER, "RotationRules": rules, "RotateImmediately": at_once });
         self.call("RotateSecret", rotate)
     }
 
@@ -164,6 +196,13 @@ impl Scene {
         self.shell(&guide::block(block))
     }
 
+    /// Makes the version with this label AWSCURRENT.
+    #[track_caller]
+    pub(crate) fn promotes(&self, label: &str) {
+        self.pending.replace(self.holder(label));
+        self.follow("promote-pending");
+    }
+
     fn shell(&self, script: &str) -> Finished {
         let pending = self.holder("AWSPENDING");
         if !pending.is_empty() {
@@ -172,10 +211,13 @@ impl Scene {
         let python = built::target_folder().join("aws-cli/bin/python");
         let windlass = env!("CARGO_BIN_EXE_windlass");
         let functions = format!("aws() {{ {} -m awscli \"$@\"; }}\nwindlass() {{ {windlass} \"$@\"; }}\n", python.display());
-        // What the guide has people set, and what is different each time.
+        // What the guide has people set, and what differs from there.
         let variables = guide::block("variables");
-        let (current, pending) = (self.holder("AWSCURRENT"), self.pending.borrow());
-        let differs = format!("export CURRENT={current} PENDING={pending}\n");
+        let (secret, current, pending) = (self.secret.get(), self.holder("AWSCURRENT"), self.pending.borrow());
+        let (host, port) = ("localhost", self.server.port());
+        let differs = format!(
+            "export SECRET={secret} CURRENT={current} PENDING={pending} OLD={SECRET} NEW={BESIDE} LOGIN=app SERVICE_HOST={host} SERVICE_PORT={port}\n"
+        );
         let finished = Program::installed("sh")
             .args(["-c", &format!("{functions}{variables}{differs}{script}")])
             .folder(self.folder.path())
@@ -195,9 +237,15 @@ impl Scene {
     pub(crate) fn look(&self) -> Vec<String> {
         self.follow("labels");
         let said = self.follow("look").stdout;
+        self.said.replace(said.clone());
         // Such as `1. URGENT: only-pending-opens`.
         let numbered = said.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
         numbered.filter_map(|line| line.split_once(": ")).map(|(_, name)| name.to_owned()).collect()
+    }
+
+    /// What `windlass doctor` has said last, in one line.
+    pub(crate) fn said(&self) -> String {
+        self.said.borrow().split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     pub(crate) fn stages(&self) -> Value {
@@ -223,7 +271,7 @@ impl Scene {
     }
 
     fn try_value(&self, label: &str) -> Option<String> {
-        let read = self.try_call("GetSecretValue", json!({ "SecretId": SECRET, "VersionStage": label })).ok()?;
+        let read = self.try_call("GetSecretValue", json!({ "SecretId": self.secret.get(), "VersionStage": label })).ok()?;
         let text = read["SecretString"].as_str().unwrap().to_owned();
         self.canaries.borrow_mut().push(Canary::of(password(&text)));
         Some(text)
@@ -237,15 +285,23 @@ impl Scene {
 
     /// Whether PostgreSQL lets the user of a value in.
     pub(crate) fn enters(&self, value: &str) -> bool {
-        let value: Value = serde_json::from_str(value).unwrap();
-        let [user, password] = ["username", "password"].map(|name| value[name].as_str().unwrap());
-        self.server.try_sql(user, password, "SELECT 1").is_some()
+        self.server.try_sql(&user(value), &password(value), "SELECT 1").is_some()
     }
 }
 
-/// The password in a value.
+/// The user of a value.
+pub(crate) fn user(value: &str) -> String {
+    field(value, "username").unwrap_or_else(|| "app".to_owned())
+}
+
+/// The password in a value; all of it, if it has no fields.
 pub(crate) fn password(value: &str) -> String {
-    serde_json::from_str::<Value>(value).unwrap()["password"].as_str().unwrap().to_owned()
+    field(value, "password").unwrap_or_else(|| value.to_owned())
+}
+
+fn field(value: &str, name: &str) -> Option<String> {
+    let fields: Map<String, Value> = serde_json::from_str(value).ok()?;
+    Some(fields[name].as_str().unwrap().to_owned())
 }
 
 fn earlier(secrets_manager: u16, server: &PostgreSql, environment: &[(&str, &str)]) -> Process {
@@ -257,6 +313,9 @@ fn earlier(secrets_manager: u16, server: &PostgreSql, environment: &[(&str, &str
         .env("AWS_DEFAULT_REGION", "eu-west-1")
         .env("SECRETS_MANAGER_ENDPOINT", format!("http://127.0.0.1:{secrets_manager}"))
         .env("CA_FILE", server.ca_file())
+        .env("PLAIN_USER", "app")
+        .env("PLAIN_HOST", "localhost")
+        .env("PLAIN_PORT", server.port().to_string())
         .env("PYTHONDONTWRITEBYTECODE", "1");
     environment.iter().fold(program, |program, (name, value)| program.env(name, value)).start()
 }
