@@ -16,6 +16,7 @@ mod support;
 use rstest::rstest;
 use scene::{BESIDE, EARLIER, SECRET, Scene, Setting, WINDLASS, password, user};
 use serde_json::{Value, json};
+use support::canary::Canary;
 
 const AT_REST: [&str; 2] = [r#"["AWSCURRENT"]"#, r#"["AWSPREVIOUS"]"#];
 
@@ -160,6 +161,11 @@ fn a_rotation_that_has_begun_may_as_well_be_ended_by_the_function_that_began_it(
     let scene = stuck("testSecret");
     let pending = scene.value("AWSPENDING");
     let version = scene.holder("AWSPENDING");
+    assert_eq!(
+        scene.look(),
+        ["rotation-underway", "other-function"],
+        "nobody can tell a rotation that has failed from one at work"
+    );
     let ended = scene.attempt("end").failed_with(255);
     assert!(ended.stderr.contains("That rotation will be reattempted."), "{ended:?}");
     scene.succeeds(&version);
@@ -301,6 +307,70 @@ fn what_belongs_to_another_service_stays_there() {
 }
 
 #[test]
+fn a_replica_is_moved_where_its_primary_secret_is() {
+    let scene = usual(&Setting { local: &["--replica", SECRET], ..Setting::default() });
+    assert_eq!(scene.look(), ["replica"]);
+    assert!(scene.said().contains("rotated in its primary region"), "{}", scene.said());
+    let tried = scene.attempt("try").failed_with(255);
+    assert!(tried.stderr.contains("replica"), "{tried:?}");
+}
+
+#[test]
+fn a_password_that_was_changed_in_the_service_is_stored_before_the_secret_moves() {
+    let scene = usual(&Setting::default());
+    scene.rotates_earlier("RotationSucceeded");
+    let in_use = Canary::new();
+    scene.changes_behind_its_back(in_use.value());
+    assert_eq!(scene.look(), ["drift", "other-function"]);
+    // As the doctor says: the value of AWSCURRENT, corrected, from a file.
+    let current = scene.value("AWSCURRENT");
+    scene.follows_the_doctor("put-secret-value", Some(&current.replace(&password(&current), in_use.value())));
+    assert_eq!(scene.look(), ["other-function"]);
+    moves(&scene);
+}
+
+#[test]
+fn a_service_that_was_put_back_has_its_version_made_current_before_the_secret_moves() {
+    let scene = usual(&Setting::default());
+    scene.rotates_earlier("RotationSucceeded");
+    let previous = scene.value("AWSPREVIOUS");
+    scene.changes_behind_its_back(&password(&previous));
+    assert_eq!(scene.look(), ["only-other-opens", "other-function"]);
+    scene.follows_the_doctor("update-secret-version-stage", None);
+    assert_eq!(scene.value("AWSCURRENT"), previous);
+    assert_eq!(scene.look(), ["other-function"]);
+    moves(&scene);
+}
+
+#[test]
+fn a_service_that_cannot_be_asked_says_nothing_about_the_secret_until_that_is_mended() {
+    let scene = usual(&Setting::default());
+    scene.rotates_earlier("RotationSucceeded");
+    let right = scene.configuration();
+    scene.configures(&right.replace("ca_files", "# ca_files"));
+    assert_eq!(scene.look(), ["probe-unclear", "other-function"]);
+    scene.configures(&format!("{right}endpoints = [\"elsewhere.example.com:5432\"]\n"));
+    assert_eq!(scene.look(), ["endpoint-denied", "other-function"]);
+    scene.configures(&right);
+    assert_eq!(scene.look(), ["other-function"]);
+    moves(&scene);
+}
+
+/// Of the engines of AWS's template the plugin recognises one by itself.
+#[test]
+fn a_secret_without_a_plugin_or_with_a_misspelt_one_gets_the_right_tag() {
+    let scene = Scene::start(&Setting::default());
+    scene.create(|scene, password| scene.usual(password).replace("\"postgres\"", "\"aurora-postgresql\""));
+    scene.rotates_earlier("RotationSucceeded");
+    assert_eq!(scene.look(), ["missing-tag", "other-function"]);
+    scene.call("TagResource", json!({ "SecretId": SECRET, "Tags": [{ "Key": "windlass:plugin", "Value": "postgres" }] }));
+    assert_eq!(scene.look(), ["unknown-plugin", "other-function"]);
+    scene.follow("tag");
+    assert_eq!(scene.look(), ["other-function"]);
+    moves(&scene);
+}
+
+#[test]
 fn a_plain_string_whose_readers_are_ready_gets_fields_and_moves() {
     let scene = Scene::start(&Setting::default());
     scene.create(|_, password| password.to_owned());
@@ -378,4 +448,12 @@ fn the_guide_speaks_of_the_same_secrets_and_functions_throughout() {
         let known = arn == EARLIER || arn == WINDLASS || secrets.iter().any(|secret| arn.starts_with(secret));
         assert!(known, "{arn}");
     }
+}
+
+#[test]
+fn every_state_in_the_guides_table_is_made_here() {
+    let (tests, states) = (include_str!("migration.rs"), guide::states());
+    assert!(states.len() > 10, "the table is not read whole: {states:?}");
+    let missing: Vec<_> = states.iter().filter(|state| !tests.contains(&format!("\"{state}\""))).collect();
+    assert!(missing.is_empty(), "the guide says that these are rehearsed: {missing:?}");
 }

@@ -1,6 +1,6 @@
 //! The commands of host/deploy/MIGRATION.md, which are what the rehearsal runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const GUIDE: &str = include_str!("../../host/deploy/MIGRATION.md");
 
@@ -35,6 +35,15 @@ pub(crate) fn block(name: &str) -> String {
 pub(crate) fn arns() -> impl Iterator<Item = &'static str> {
     let ends = |character: char| !character.is_ascii_alphanumeric() && !":/-".contains(character);
     GUIDE.match_indices("arn:aws:").filter_map(move |(at, _)| GUIDE[at..].split(ends).next())
+}
+
+/// The states of a secret that the guide tells apart, by the names that `windlass doctor` gives them: those in the second column of its
+/// table.
+pub(crate) fn states() -> BTreeSet<&'static str> {
+    let (_, table) =
+        GUIDE.split_once("\n| labels | `doctor` | state | to do |\n|---|---|---|---|\n").expect("the guide has the table");
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    rows.flat_map(|row| row.split('|').nth(2).expect("a row has a second column").split('`').skip(1).step_by(2)).collect()
 }
 
 fn script(block: &str) -> String {

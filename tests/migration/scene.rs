@@ -137,6 +137,11 @@ impl Scene {
         self.canaries.borrow_mut().push(password);
     }
 
+    /// Gives the role another password, as somebody does who does not know of the secret.
+    pub(crate) fn changes_behind_its_back(&self, password: &str) {
+        self.server.as_superuser(&format!("ALTER ROLE app PASSWORD '{password}'"));
+    }
+
     /// The value as AWS's templates for one user have it.
     pub(crate) fn usual(&self, password: &str) -> String {
         let port = self.server.port();
@@ -201,6 +206,20 @@ impl Scene {
     pub(crate) fn promotes(&self, label: &str) {
         self.pending.replace(self.holder(label));
         self.follow("promote-pending");
+    }
+
+    /// Runs the command for this operation that `windlass doctor` has said last, as somebody does who pastes it. `value` is what
+    /// stands in the file that such a command may name.
+    #[track_caller]
+    pub(crate) fn follows_the_doctor(&self, operation: &str, value: Option<&str>) {
+        let wanted = format!("aws secretsmanager {operation} ");
+        let said = self.said.borrow().clone();
+        let command = said.lines().find(|line| line.trim_start().starts_with(&wanted));
+        let command = command.unwrap_or_else(|| panic!("no command for {operation}: {said}"));
+        if let Some(value) = value {
+            fs::write(self.folder.path().join("secret.json"), value).unwrap();
+        }
+        self.shell(command).succeeded();
     }
 
     fn shell(&self, script: &str) -> Finished {
