@@ -772,6 +772,10 @@ fn a_configuration_is_explained_for_one_secret() {
     let json = checked(text, &["--explain", "prod/app", "--tag", "team=a", "--json"]).succeeded().json();
     let admin = json.as_array().unwrap().iter().find(|of| of["key"] == "admin").unwrap();
     assert_eq!(admin, &json!({ "key": "admin", "value": "redis/admin", "origin": "rule at line 4" }));
+    let tagged = explained("windlass:password_length=20");
+    assert!(tagged.contains("  20  (the secret's tag)\n"), "{tagged}");
     checked(text, &["--explain", "no secret"]).failed_with(1);
     checked(text, &["--tag", "a=b"]).failed_with(2);
+    let misspelt = checked(text, &["--explain", "prod/app", "--tag", "windlass:plugn=redis"]).failed_with(1);
+    assert!(misspelt.stderr.contains("the secret's tag `windlass:plugn` is wrong: there is no such tag"), "{misspelt:?}");
 }

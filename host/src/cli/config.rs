@@ -32,7 +32,7 @@ struct Check {
     /// Print what holds for this secret (a name, or a full ARN if rules name ARNs), and where each value comes from.
     #[arg(long, value_name = "SECRET")]
     explain: Option<String>,
-    /// A tag of that secret; may be given several times.
+    /// A tag of that secret: rules choose by tags, and `windlass:` tags say what rules leave open; may be given several times.
     #[arg(long = "tag", value_name = "KEY=VALUE", requires = "explain", value_parser = tag)]
     tags: Vec<(String, String)>,
     /// Print JSON instead of words.
@@ -51,7 +51,8 @@ enum ExplainError {
 ///
 /// # Errors
 ///
-/// The configuration is wrong ([`crate::config::ConfigError`], [`crate::capability::network::NetworkError`]), or SECRET is no secret.
+/// The configuration is wrong ([`crate::config::ConfigError`], [`crate::capability::network::NetworkError`]), SECRET is no secret, or one of its
+/// `windlass:` tags would stop its rotation.
 pub fn run(args: &Args, out: &mut impl Write) -> CommandResult {
     let Command::Check(check) = &args.command;
     let mut config = Config::with_plugins(PathBuf::new());
@@ -66,7 +67,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> CommandResult {
     };
     let arn = arn(secret)?;
     let tags: BTreeMap<String, String> = check.tags.iter().cloned().collect();
-    let explained = explain(&config, &arn, &tags);
+    let explained = explain(&config, &arn, &tags)?;
     if check.json {
         serde_json::to_writer_pretty(&mut *out, &explained)?;
         writeln!(out)?;

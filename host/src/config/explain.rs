@@ -9,10 +9,12 @@ use super::{Config, SecretRule};
 use crate::config::limits::{Row, TABLE};
 use crate::config::log::LogTable;
 use crate::config::swap::SwapWithinRotation;
+use crate::error::StepError;
 use crate::event::SecretArn;
 use crate::password::PasswordOptions;
 use crate::plugin::code::policy::CodePolicy;
 use crate::plugin::reference::Reference;
+use crate::tags::Tags;
 
 /// One value that holds for a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +38,8 @@ pub enum Origin {
         /// The line.
         line: usize,
     },
+    /// From a `windlass:` tag of the secret.
+    Tag,
     /// From a table for all secrets.
     Table(&'static str),
     /// Nobody says anything, so this is what Windlass does.
@@ -46,6 +50,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rule { line } => write!(f, "rule at line {line}"),
+            Self::Tag => f.write_str("the secret's tag"),
             Self::Table(name) => write!(f, "[{name}]"),
             Self::BuiltIn => f.write_str("built in"),
         }
@@ -59,20 +64,27 @@ impl Serialize for Origin {
 }
 
 /// Every value that holds for a secret with these tags. Values of the environment are not among them.
-pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, String>) -> Vec<Explained> {
+///
+/// # Errors
+///
+/// [`StepError::Tag`] for a `windlass:` tag that would stop every step of the secret's rotation.
+pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, String>) -> Result<Vec<Explained>, StepError> {
     let rule = config.rule(secret, tags);
+    let said_by_tags = Tags::read(tags)?;
     let none = SecretRule::default();
     let (of_rule, line) = rule.map_or((&none, 0), |rule| (rule, rule.line));
     let mut explained = Vec::new();
     let mut say = |key: String, value: Option<String>, origin, unless| explained.push(Explained { key, value, origin, unless });
     let by_rule = |set: bool| if set { Origin::Rule { line } } else { Origin::BuiltIn };
+    let by_rule_or_tag = |in_rule: bool, in_tag: bool| if in_tag && !in_rule { Origin::Tag } else { by_rule(in_rule) };
 
-    let unless =
-        of_rule.plugin.is_none().then_some("the secret's tag windlass:plugin, else the one plugin that recognises the secret");
-    say("plugin".to_owned(), of_rule.plugin.as_ref().map(ToString::to_string), by_rule(of_rule.plugin.is_some()), unless);
+    let plugin = of_rule.plugin.as_ref().or(said_by_tags.plugin.as_ref());
+    let origin = by_rule_or_tag(of_rule.plugin.is_some(), said_by_tags.plugin.is_some());
+    let unless = plugin.is_none().then_some("the secret's tag windlass:plugin, else the one plugin that recognises the secret");
+    say("plugin".to_owned(), plugin.map(ToString::to_string), origin, unless);
     say("digest".to_owned(), of_rule.digest.as_ref().map(ToString::to_string), by_rule(of_rule.digest.is_some()), None);
     // What is pinned by name counts for the plugin that is used, which the rule may leave open.
-    let named = of_rule.plugin.as_ref().and_then(Reference::name);
+    let named = plugin.and_then(Reference::name);
     for (name, pins) in config.trust.plugins.iter().filter(|(name, _)| named.is_none_or(|named| named == *name)) {
         say(format!("plugins.{name}.digest"), Some(pins.to_string()), Origin::Table("plugins"), None);
     }
@@ -119,20 +131,23 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     say("insecure_skip_negative_control".to_owned(), Some(skips.to_string()), by_rule(skips), None);
     say("alternating_users".to_owned(), Some(of_rule.alternating_users.to_string()), by_rule(of_rule.alternating_users), None);
     say("heartbeat".to_owned(), Some(of_rule.heartbeat.to_string()), by_rule(of_rule.heartbeat), None);
-    let generated = of_rule.generated.as_ref().map(|names| names.join(", "));
+    let generated = of_rule.generated.as_ref().or(said_by_tags.generated.as_ref()).map(|names| names.join(", "));
+    let origin = by_rule_or_tag(of_rule.generated.is_some(), said_by_tags.generated.is_some());
     let unless = generated.is_none().then_some("the secret's tag windlass:generated, else the plugin's manifest, else `password`");
-    say("generated".to_owned(), generated, by_rule(of_rule.generated.is_some()), unless);
+    say("generated".to_owned(), generated, origin, unless);
     for (name, value) in &of_rule.settings {
         say(format!("settings.{name}"), Some(value.clone()), Origin::Rule { line }, None);
     }
-    let options = of_rule.password.entries().into_iter().zip(config.defaults.password.entries()).zip(PasswordOptions::BUILT_IN);
-    for (((key, by_rule), (_, by_default)), built_in) in options {
-        let (value, origin) = match (by_rule, by_default) {
-            (Some(value), _) => (value, Origin::Rule { line }),
-            (None, Some(value)) => (value, Origin::Table("defaults")),
-            (None, None) => (built_in.to_owned(), Origin::BuiltIn),
+    let by_tag = said_by_tags.password.entries();
+    let options = of_rule.password.entries().into_iter().zip(by_tag).zip(config.defaults.password.entries());
+    for ((((key, by_rule), (_, by_tag)), (_, by_default)), built_in) in options.zip(PasswordOptions::BUILT_IN) {
+        let (value, origin) = match (by_rule, by_tag, by_default) {
+            (Some(value), _, _) => (value, Origin::Rule { line }),
+            (None, Some(value), _) => (value, Origin::Tag),
+            (None, None, Some(value)) => (value, Origin::Table("defaults")),
+            (None, None, None) => (built_in.to_owned(), Origin::BuiltIn),
         };
-        let decided = matches!(origin, Origin::Rule { .. });
+        let decided = matches!(origin, Origin::Rule { .. } | Origin::Tag);
         let unless = (!decided).then_some("the secret's tags or the plugin's manifest say otherwise");
         say(format!("password.{key}"), Some(value), origin, unless);
     }
@@ -145,7 +160,7 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
         };
         say(format!("limits.{key}"), Some(format!("{} {unit}", limits.get(*limit))), origin, None);
     }
-    explained
+    Ok(explained)
 }
 
 #[cfg(test)]
@@ -155,10 +170,15 @@ mod tests {
     use super::*;
 
     fn of(text: &str, name: &str) -> BTreeMap<String, (Option<String>, String)> {
+        of_tagged(text, name, &[])
+    }
+
+    fn of_tagged(text: &str, name: &str, tags: &[(&str, &str)]) -> BTreeMap<String, (Option<String>, String)> {
         let mut config = Config::with_plugins("plugins".into());
         config.read_text(text, Path::new("windlass.toml")).unwrap();
         let arn = SecretArn::parse(&format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}-a1B2c3")).unwrap();
-        let explained = explain(&config, &arn, &BTreeMap::new());
+        let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let explained = explain(&config, &arn, &tags).unwrap();
         explained.into_iter().map(|of| (of.key, (of.value, of.origin.to_string()))).collect()
     }
 
@@ -201,6 +221,36 @@ mod tests {
         assert_eq!(other["plugin"], (None, "built in".to_owned()));
         assert_eq!(other["password.length"], (Some("40".to_owned()), "[defaults]".to_owned()));
         assert!(!other.contains_key("settings.acl_save"));
+    }
+
+    #[test]
+    fn a_tag_says_what_the_rule_leaves_open() {
+        let text = "
+            [defaults]
+            password = { length = 40, exclude_numbers = true }
+            [[secrets]]
+            secret = 'prod/*'
+            plugin = 'redis'
+            password = { length = 50 }
+        ";
+        let tags = [
+            ("windlass:plugin", "mosquitto"),
+            ("windlass:generated", "password key"),
+            ("windlass:password_length", "20"),
+            ("windlass:exclude_numbers", "false"),
+        ];
+        let covered = of_tagged(text, "prod/app", &tags);
+        let uncovered = of_tagged(text, "test/app", &tags);
+        let (rule, tag) = ("rule at line 4", "the secret's tag");
+        for (key, by_both, by_tag) in [
+            ("plugin", ("redis", rule), ("mosquitto", tag)),
+            ("generated", ("password, key", tag), ("password, key", tag)),
+            ("password.length", ("50", rule), ("20", tag)),
+            ("password.exclude_numbers", ("false", tag), ("false", tag)),
+        ] {
+            assert_eq!(covered[key], (Some(by_both.0.to_owned()), by_both.1.to_owned()), "{key}");
+            assert_eq!(uncovered[key], (Some(by_tag.0.to_owned()), by_tag.1.to_owned()), "{key}");
+        }
     }
 
     #[test]
