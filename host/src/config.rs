@@ -259,7 +259,7 @@ impl Config {
         self.trust = Trust::of(text, file.trust, file.plugins, pinning_rules).map_err(wrong)?;
         self.s3 = S3Prefixes::of(file.s3, folder, self.trust.stated)
             .map_err(|source| ConfigError::S3 { path: path.to_owned(), source })?;
-        self.code = file.code.policy(text).map_err(wrong)?;
+        self.code = file.code.policy(text, &self.trust).map_err(wrong)?;
         self.ca_files.extend(file.tls.ca_files.iter().map(|ca| folder.join(ca)));
         self.defaults = file.defaults;
         self.limits = file.limits;

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::trust::{TrustTableError, public_keys};
+use super::trust::{Trust, TrustTableError, public_keys};
 use crate::plugin::code::policy::{CodePolicy, Compile};
 use crate::plugin::digest::Digest;
 
@@ -34,9 +34,15 @@ pub(super) struct CodeTable {
 }
 
 impl CodeTable {
-    /// What the table means. `text` is that of the file.
-    pub(super) fn policy(self, text: &str) -> Result<CodePolicy, TrustTableError> {
-        Ok(CodePolicy { compile: self.compile, keys: public_keys(text, "code", self.keys)?, digests: self.digests })
+    /// What the table means. `text` is that of the file, `trust` what it says of plugins.
+    pub(super) fn policy(self, text: &str, trust: &Trust) -> Result<CodePolicy, TrustTableError> {
+        let keys = public_keys(text, "code", self.keys)?;
+        for (code, key) in &keys {
+            if let Some((plugins, _)) = trust.keys.iter().find(|(_, trusted)| *trusted == key) {
+                return Err(TrustTableError::SharedKey { code: code.clone(), plugins: plugins.clone() });
+            }
+        }
+        Ok(CodePolicy { compile: self.compile, keys, digests: self.digests })
     }
 }
 
@@ -77,6 +83,11 @@ mod tests {
     #[case::word("[code]\ncompile = \"maybe\"", "unknown variant `maybe`, expected `when_needed` or `never`")]
     #[case::key("[code]\nkey = \"\"", "unknown field `key`")]
     #[case::digest("[code]\ndigests = [\"sha256:12\"]", "`sha256:12` is no digest")]
+    #[case::key_of_trust(
+        "[trust]\nrequire = \"signature\"\nkeys = { release = \"ed25519:EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXA=\" }\n\
+         [code]\nkeys = { build = \"ed25519:EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXA=\" }",
+        "`code.keys.build` is the key `trust.keys.release`"
+    )]
     #[case::broken_key("[code]\n[code.keys]\na = \"ed25519:\"", "`code.keys.a` at line 3 is no public key")]
     fn a_mistake_stops_the_start(#[case] text: &str, #[case] part: &str) {
         let error = read(text).unwrap_err();
