@@ -271,6 +271,34 @@ fn what_would_not_run_is_not_packed(#[case] configuration: &str, #[case] words: 
 }
 
 #[test]
+fn what_rules_want_and_the_zip_does_not_hold_is_noted() {
+    let desk = Desk::new();
+    let (other, own) = (Digest::of(b"other"), Digest::of(&redis()));
+    let configuration = format!(
+        "[[secrets]]\nsecret = \"a\"\nplugin = \"kafka\"\n[[secrets]]\nsecret = \"b\"\nplugin = \"redis\"\ndigest = \"{other}\"\n\
+         [[secrets]]\nsecret = \"c\"\nplugin = \"redis\"\ndigest = \"{own}\"\n[[secrets]]\nsecret = \"d\"\nplugin = \"redis\"\n"
+    );
+    fs::write(desk.0.path().join("windlass.toml"), configuration).unwrap();
+    let finished = desk.packaged(&["--config", "windlass.toml"]).succeeded();
+    let notes: Vec<_> = finished.stderr.lines().collect();
+    assert_eq!(notes.len(), 2, "{finished:?}");
+    assert!(
+        notes[0].starts_with("note: the rule for `a` at line 1 names the plugin kafka, which is not in the zip"),
+        "{finished:?}"
+    );
+    let pinned = format!("note: the rule for `b` at line 4 pins the plugin redis to {other}, which is not what the zip holds");
+    assert!(notes[1].starts_with(&pinned), "{finished:?}");
+}
+
+#[test]
+fn a_function_that_is_not_built_is_asked_for_by_the_command_that_builds_it() {
+    let desk = Desk::new();
+    let finished = desk.windlass(&["package", "--plugins", "plugins", "--target", "aarch64"]).failed_with(1);
+    let said = "there is no target/function/aarch64/bootstrap here, and no bootstrap beside this program. Build it with `host/build-function aarch64`";
+    assert!(finished.stderr.contains(said), "{finished:?}");
+}
+
+#[test]
 fn a_folder_without_plugins_is_not_packed() {
     let desk = Desk::new();
     fs::remove_file(desk.0.path().join("plugins/redis.wasm")).unwrap();

@@ -16,7 +16,7 @@ use crate::capability::network::{Network, NetworkError};
 use crate::cli::build;
 use crate::cli::compile::{Machine, ahead_of_time};
 use crate::cli::{CommandResult, progress};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, SecretRule};
 use crate::package::{self, PackageManifest, PackagedFile, PackagedPlugin};
 use crate::plugin::catalogue::{Catalogue, CatalogueError};
 use crate::plugin::code::compiler::CompileError;
@@ -42,8 +42,8 @@ pub struct Args {
     /// The configuration, with the files that it names beside it or below.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The function: `cargo build --profile lambda --no-default-features --features lambda --bin bootstrap`. Default:
-    /// target/lambda/bootstrap, else `bootstrap` beside this program.
+    /// The function, as `host/build-function` builds it. Default: what that has built for the machine in this folder's target/function,
+    /// else `bootstrap` beside this program.
     #[arg(long, value_name = "FILE")]
     bootstrap: Option<PathBuf>,
     /// Add this `windlass-compile`, so that plugins without code can be used too. A hardened function does without.
@@ -66,10 +66,14 @@ pub struct Args {
 pub enum PackError {
     /// There is no function.
     #[error(
-        "there is no bootstrap beside this program or in target/lambda. Build it with `cargo build --profile lambda \
-         --no-default-features --features lambda --bin bootstrap`, or name it with --bootstrap"
+        "there is no {} here, and no bootstrap beside this program. Build it with `host/build-function {}`, or name it with --bootstrap",
+        built(*target).display(),
+        target.name()
     )]
-    NoBootstrap,
+    NoBootstrap {
+        /// The function's machine.
+        target: Target,
+    },
     /// A file cannot be read.
     #[error("{} cannot be read", path.display())]
     Unreadable {
@@ -173,11 +177,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> CommandResult {
     programs(args, target, &mut entries)?;
     let config = configuration(args, &mut entries)?;
     let plugins = plugins(args, target, &config, &mut entries)?;
-    for (rule, plugin) in unpacked(&config, &plugins) {
-        progress(&format!(
-            "note: {} names the plugin {plugin}, which is not in the zip: it has to come from a layer",
-            legible::line(&rule)
-        ));
+    for note in config.rules.iter().filter_map(|rule| not_packed(rule, &plugins)) {
+        progress(&format!("note: {}", legible::line(&note)));
     }
     let of_plugin = |path: &str| path.starts_with(PLUGINS) && !path.ends_with(signature::SUFFIX);
     let others = entries.iter().filter(|(path, _)| !of_plugin(path));
@@ -218,9 +219,8 @@ fn programs(args: &Args, target: Target, entries: &mut Entries) -> Result<(), Pa
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join("bootstrap")));
     // What cargo builds together with this program holds a compiler and much else.
     let beside = beside.filter(|path| !path.components().any(|part| part.as_os_str() == "target"));
-    let built = [Some("target/lambda/bootstrap".into()), beside];
-    let found = || built.into_iter().flatten().find(|path| path.is_file());
-    let bootstrap = args.bootstrap.clone().or_else(found).ok_or(PackError::NoBootstrap)?;
+    let found = || [Some(built(target)), beside].into_iter().flatten().find(|path| path.is_file());
+    let bootstrap = args.bootstrap.clone().or_else(found).ok_or(PackError::NoBootstrap { target })?;
     for (name, path) in [("bootstrap", Some(&bootstrap)), ("windlass-compile", args.compiler.as_ref())] {
         let Some(path) = path else { continue };
         let bytes = read(path)?;
@@ -228,6 +228,11 @@ fn programs(args: &Args, target: Target, entries: &mut Entries) -> Result<(), Pa
         add(entries, name, bytes, true);
     }
     Ok(())
+}
+
+/// Where `host/build-function` leaves the function for a machine, in the root of the repository.
+fn built(target: Target) -> PathBuf {
+    Path::new("target/function").join(target.name()).join("bootstrap")
 }
 
 /// The configuration and the files that it names.
@@ -285,14 +290,21 @@ fn plugins(args: &Args, target: Target, config: &Config, entries: &mut Entries) 
     Ok(packaged)
 }
 
-/// The rules that name a plugin of a plugin folder which the zip does not hold.
-fn unpacked<'a>(config: &'a Config, plugins: &'a [PackagedPlugin]) -> impl Iterator<Item = (String, String)> + 'a {
-    config.rules.iter().filter_map(move |rule| match &rule.plugin.as_ref()?.place {
-        Place::Installed { name, .. } if plugins.iter().all(|plugin| plugin.name != name.as_str()) => {
-            Some((rule.to_string(), name.to_string()))
-        }
-        Place::Installed { .. } | Place::Object(_) => None,
-    })
+/// What a rule wants of a plugin folder that the zip does not hold, if it wants such a thing. It may come from a layer.
+fn not_packed(rule: &SecretRule, plugins: &[PackagedPlugin]) -> Option<String> {
+    let Place::Installed { name, .. } = &rule.plugin.as_ref()?.place else { return None };
+    let mut packed = plugins.iter().filter(|plugin| plugin.name == name.as_str()).peekable();
+    if packed.peek().is_none() {
+        return Some(format!("{rule} names the plugin {name}, which is not in the zip: it has to come from a layer"));
+    }
+    let pins = rule.pins()?;
+    if packed.any(|plugin| pins.contains(plugin.digest)) {
+        return None;
+    }
+    Some(format!(
+        "{rule} pins the plugin {name} to {pins}, which is not what the zip holds: unless it comes from a layer, createSecret will fail with \
+         Windlass.PluginUntrusted"
+    ))
 }
 
 /// The zip's bytes. Times are those of its epoch, the order is that of names.
