@@ -10,7 +10,7 @@ use wasmtime::component::Resource;
 
 use crate::capability::client_certificate::ClientCertificate;
 use crate::capability::endpoint::{Address, Endpoint, Tls};
-use crate::capability::network::{CallNetwork, DialError, Network, OpenError, Slot, Stream, end_of, no_answer};
+use crate::capability::network::{CallNetwork, DialError, Network, OpenError, Slot, Stage, Stream, end_of, no_answer};
 use crate::capability::tls;
 use crate::config::Limits;
 use crate::failure::{Cause, Effect};
@@ -40,7 +40,7 @@ pub enum ConnectionError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// It broke, or nothing happened in time.
-    #[error("the connection to {address} broke {during}: {why}")]
+    #[error("the connection to {address} broke {during} ({}): {why}", Stage::Protocol)]
     Broken {
         /// Where to.
         address: Address,
@@ -381,7 +381,7 @@ mod tests {
         let begin = Instant::now();
         let (cause, effect, message) = told(connection.read(10).await);
         assert_eq!((cause, effect), (Cause::Unreachable, Effect::Unknown));
-        assert!(message.contains("broke while reading: no answer within 100 ms"), "{message}");
+        assert!(message.contains("broke while reading (protocol): no answer within 100 ms"), "{message}");
         assert!(begin.elapsed() < Duration::from_secs(5), "that was the call's time");
         assert!(told(connection.write(b"more").await).2.contains("is closed since it failed"));
     }

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::capability::endpoint::{Address, Endpoint, Tls};
-use crate::capability::network::{CallNetwork, OpenError, end_of, no_answer};
+use crate::capability::network::{CallNetwork, OpenError, Stage, end_of, no_answer};
 use crate::capability::tls;
 use crate::config::limits::{Limit, Limits, Row};
 use crate::failure::{Cause, Effect};
@@ -68,7 +68,7 @@ pub enum HttpError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// Something went wrong when the service may have seen the request already.
-    #[error("the request to {address} got no usable answer: {why}")]
+    #[error("the request to {address} got no usable answer ({}): {why}", Stage::Protocol)]
     Broken {
         /// Where to.
         address: Address,
@@ -546,7 +546,7 @@ mod tests {
     ) {
         let (cause, effect, message) = told(get(listen(answers(None, answer, and_then)).await).await);
         assert_eq!((cause, effect), (Cause::Unreachable, Effect::Unknown));
-        assert!(message.contains("got no usable answer") && message.contains(why), "{message}");
+        assert!(message.contains("got no usable answer (protocol): ") && message.contains(why), "{message}");
     }
 
     #[rstest]

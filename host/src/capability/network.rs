@@ -104,6 +104,8 @@ pub enum Stage {
     Connect,
     /// The TLS handshake.
     Tls,
+    /// What the plugin and the service say to each other.
+    Protocol,
 }
 
 impl fmt::Display for Stage {
@@ -112,6 +114,7 @@ impl fmt::Display for Stage {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Tls => "tls",
+            Self::Protocol => "protocol",
         })
     }
 }
