@@ -11,6 +11,7 @@ use scene::Scene;
 use serde_json::{Value, json};
 use support::built;
 use support::canary::Canary;
+use support::process::Program;
 
 /// The names of the findings, the most urgent first.
 fn names(report: &Value) -> Vec<&str> {
@@ -65,6 +66,26 @@ fn a_secret_without_a_value_needs_a_first_one() {
     let scene = Scene::start("");
     scene.aws(&["create-secret", "--name", "app"]);
     assert_eq!(names(&scene.doctor("app", &[], 4)), ["no-current-value", "rotation-not-configured"]);
+}
+
+#[test]
+fn what_the_command_lacks_on_this_machine_is_told_once_with_what_to_do_here() {
+    let empty = tempfile::tempdir().unwrap();
+    let doctor = |region: &[(&str, &str)], more: &[&str]| {
+        let program = Program::windlass().args(["doctor", "app"]).args(more);
+        let program = program.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", empty.path());
+        region.iter().fold(program, |program, (name, value)| program.env(name, value)).run().failed_with(1).stderr
+    };
+    let nowhere = doctor(&[], &[]);
+    assert!(nowhere.starts_with("error: there is no AWS region. Set AWS_REGION"), "{nowhere}");
+    let region = [("AWS_REGION", "us-east-1")];
+    let nobody = doctor(&region, &[]);
+    assert!(nobody.starts_with("error: DescribeSecret failed: no credentials found"), "{nobody}");
+    assert!(nobody.contains("To do: set AWS_REGION and credentials, or AWS_PROFILE"), "{nobody}");
+    assert_eq!(nobody.matches("To do").count(), 1, "{nobody}");
+    let folder = empty.path().to_str().unwrap();
+    let nothing = doctor(&region, &["--plugins", folder]);
+    assert!(nothing.starts_with(&format!("error: there is no .wasm in {folder}. ")), "{nothing}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! and its connections.
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents, SharedHttpClient};
 use aws_sdk_secretsmanager::error::BoxError;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -31,6 +32,11 @@ impl Aws {
         let region = aws_config::Region::new("eu-central-1");
         let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).http_client(http).region(region);
         Self { sdk: sdk.credentials_provider(credentials).build() }
+    }
+
+    /// Whether the environment names a region. Without one no request can be signed.
+    pub fn has_region(&self) -> bool {
+        self.sdk.region().is_some()
     }
 
     pub(crate) const fn sdk(&self) -> &SdkConfig {
@@ -65,6 +71,11 @@ impl Intercept for CountsRepeats {
         }
         Ok(())
     }
+}
+
+/// Whether a request was not sent because there are no credentials to sign it with.
+pub(crate) fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<CredentialsError>())
 }
 
 /// The innermost cause of an error, which names what failed (`Connection refused`); the outer ones only say that something did.

@@ -21,7 +21,7 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::Blob;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::aws::{self, Aws, CountsRepeats, innermost};
+use crate::aws::{self, Aws, CountsRepeats, innermost, lacks_credentials};
 use crate::event::{RotationEvent, RotationToken, SecretArn, VersionId};
 use crate::secret::SecretValue;
 use crate::state::{AWSCURRENT, AWSPENDING, AWSPREVIOUS, Described};
@@ -307,8 +307,11 @@ async fn answer<T, E: ProvideErrorMetadata>(
             SecretsError::without_code(operation, ErrorKind::Timeout, "no connection in time")
         }
         SdkError::DispatchFailure(failure) => {
-            let cause = failure.as_connector_error().map_or_else(|| "no connection".to_owned(), |error| innermost(error));
-            SecretsError::without_code(operation, ErrorKind::Unreachable, &cause)
+            let error = failure.as_connector_error();
+            let unsigned = error.is_some_and(|error| lacks_credentials(error));
+            let kind = if unsigned { ErrorKind::Setup } else { ErrorKind::Unreachable };
+            let cause = error.map_or_else(|| "no connection".to_owned(), |error| innermost(error));
+            SecretsError::without_code(operation, kind, &cause)
         }
         SdkError::ConstructionFailure(_) => SecretsError::without_code(
             operation,
@@ -385,7 +388,7 @@ impl ErrorKind {
             Self::Denied => "allow the call in the function's role and in the secret's resource policy",
             Self::Encryption => "allow the function's role to use the secret's KMS key (kms:Decrypt, kms:GenerateDataKey)",
             Self::Invalid => "check the secret's state with `aws secretsmanager describe-secret`",
-            Self::Throttled | Self::Service => "nothing: Secrets Manager repeats the rotation",
+            Self::Throttled | Self::Service => "nothing: it is tried again, by Secrets Manager or by the next heartbeat",
             Self::Limit => "remove staging labels or versions that are no longer used",
             Self::Unreachable => {
                 "give the function a route to Secrets Manager: an interface endpoint in its VPC, or a NAT gateway, and check \

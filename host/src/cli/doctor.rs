@@ -84,6 +84,15 @@ pub enum DoctorError {
         /// The path.
         path: PathBuf,
     },
+    /// There is no component in the folder of `--plugins`.
+    #[error("there is no .wasm in {}. Name the folder that holds the function's plugins with --plugins", folder.display())]
+    NoPlugins {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Nobody says which region the secret is in.
+    #[error("there is no AWS region. Set AWS_REGION, or choose a profile with one by AWS_PROFILE")]
+    NoRegion,
     /// Certificates of the configuration cannot be used.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -112,6 +121,9 @@ pub enum DoctorError {
 pub async fn run(args: Args, out: &mut impl Write) -> Result<ExitCode, DoctorError> {
     let endpoint = args.endpoint.clone().or_else(endpoint_of_environment);
     let aws = Aws::from_environment().await;
+    if !aws.has_region() {
+        return Err(DoctorError::NoRegion);
+    }
     let (config, source) = configuration(&args, endpoint.as_deref(), &aws)?;
     let doctor = Doctor {
         secrets: SecretsManager::in_aws(&aws, args.endpoint.as_deref()),
@@ -150,6 +162,9 @@ fn configuration(args: &Args, endpoint: Option<&str>, aws: &Aws) -> Result<(Conf
     if let Some(path) = args.plugins.clone().filter(|path| !path.is_dir()) {
         return Err(DoctorError::Plugins { path });
     }
+    if let Some(folder) = args.plugins.clone().filter(|folder| !holds_component(folder)) {
+        return Err(DoctorError::NoPlugins { folder });
+    }
     let folder = args.plugins.clone().or(beside);
     let mut config = Config::with_plugins(folder.clone().unwrap_or_default());
     if let Some(local) = endpoint.and_then(on_this_machine) {
@@ -162,6 +177,12 @@ fn configuration(args: &Args, endpoint: Option<&str>, aws: &Aws) -> Result<(Conf
     }
     let source = folder.map(|_| PluginSource::configured(&config, aws));
     Ok((config, source))
+}
+
+/// Whether there is a component in a folder. One that cannot be listed may hold some: whoever reads it will say what is wrong.
+fn holds_component(folder: &Path) -> bool {
+    let Ok(entries) = folder.read_dir() else { return true };
+    entries.flatten().any(|entry| entry.path().extension().is_some_and(|extension| extension == "wasm"))
 }
 
 /// Where the SDK finds Secrets Manager if no option says it.

@@ -168,7 +168,9 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), RotateError> {
     let (backend, begun, request) = Backend::with_credential_file(FunctionArn::default(), file, Vec::new())?;
     let arn = request.secret_id.as_deref().and_then(|arn| SecretArn::parse(arn).ok());
     let arn = arn.expect("the store answers with a full ARN");
-    let mut rule = config.rule(&arn, &BTreeMap::new()).cloned().unwrap_or_default();
+    let covering = config.rule(&arn, &BTreeMap::new()).cloned();
+    let covered = args.config.as_deref().map(|path| covered(covering.as_ref(), &config, path, arn.name())).unwrap_or_default();
+    let mut rule = covering.unwrap_or_default();
     if let Some(value) = admin {
         backend.create(ADMIN, &value, Vec::new())?;
         rule.admin = Some(ADMIN.to_owned());
@@ -180,7 +182,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), RotateError> {
     config.rules.insert(0, SecretRule { secret: Some((&arn).into()), tags: BTreeMap::new(), plugin: None, ..rule });
 
     let shown = args.secret.display().to_string();
-    writeln!(people, "Rotating {shown} with plugin {} {}.\n", manifest.name, manifest.version)?;
+    writeln!(people, "Rotating {shown} with plugin {} {}{covered}.\n", manifest.name, manifest.version)?;
     let failed = |why| failed(why, &beside(".pending"));
     let host_calls = Arc::new(HostCalls::default());
     let traced = |step: &str| {
@@ -210,6 +212,16 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<(), RotateError> {
         writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(io::Error::from)?)?;
     }
     Ok(())
+}
+
+/// Which rule of a configuration counts, as the end of a line. A rule that was written for the credential and does not cover its file's
+/// name is not to be passed over in silence.
+fn covered(rule: Option<&SecretRule>, config: &Config, path: &Path, name: &str) -> String {
+    match rule {
+        Some(rule) => format!(", by {rule} of {}", path.display()),
+        None if config.rules.is_empty() => String::new(),
+        None => format!(", by no rule of {}: none covers `{name}`", path.display()),
+    }
 }
 
 /// Adds what the operator has to know about the new value, if there is one.
@@ -264,6 +276,19 @@ mod tests {
         setSecret failed with Windlass.Unreachable: because
         The new value is in /FILE.pending, and the service may know it already. Run the command again when the cause is mended: it goes on with that value
         ");
+    }
+
+    #[test]
+    fn says_which_rule_counts() {
+        let rule = |text: &str| {
+            let mut config = Config::with_plugins(PathBuf::new());
+            config.read_text(text, Path::new("w.toml")).unwrap();
+            let arn = SecretArn::parse("arn:aws:secretsmanager:us-east-1:123456789012:secret:app.json-a1B2c3").unwrap();
+            covered(config.rule(&arn, &BTreeMap::new()), &config, Path::new("w.toml"), arn.name())
+        };
+        assert_eq!(rule("[[secrets]]\nsecret = 'app*'"), ", by the rule for `app*` at line 1 of w.toml");
+        assert_eq!(rule("[[secrets]]\nsecret = 'prod/app*'"), ", by no rule of w.toml: none covers `app.json`");
+        assert_eq!(rule("[limits]\ncall_seconds = 20"), "");
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Reads the facts, asks the service, and carries a remedy out: everything of the doctor that does not only think.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -59,13 +60,20 @@ pub struct Doctor {
 pub enum GatherError {
     /// Secrets Manager does not answer as it should.
     #[error("{}", with_callers_remedy(.0))]
-    Secrets(#[from] SecretsError),
+    Secrets(SecretsError),
     /// Certificates of the configuration cannot be used.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// The plugin cannot be run here.
     #[error("the plugin cannot be loaded")]
     Load(#[from] LoadError),
+}
+
+/// Not as its source: the message says everything, with other advice.
+impl From<SecretsError> for GatherError {
+    fn from(error: SecretsError) -> Self {
+        Self::Secrets(error)
+    }
 }
 
 /// A secret that was read: its facts, and apart from them what no fact may hold.
@@ -175,7 +183,9 @@ impl Doctor {
         facts.plugin.ignores_master = names_master(current) && !choice.rule().is_some_and(|rule| rule.alternating_users);
         let renewal = choice.renewal(&tags, manifest, current)?;
         renewal.generated.check_identity(manifest)?;
-        chosen.endpoints = choice.endpoints(manifest, current)?.values().map(|endpoint| endpoint.address().to_string()).collect();
+        // Several endpoints of a plugin may be one service, in plain text and encrypted.
+        let addresses: BTreeSet<_> = choice.endpoints(manifest, current)?.values().map(|of| of.address().to_string()).collect();
+        chosen.endpoints = addresses.into_iter().collect();
         let pending = facts.pending().map(|pending| pending.id.clone());
         for (version, value) in facts.versions.iter_mut().zip(values) {
             let (ValueFacts::Stored { differs, .. }, Some(value)) = (&mut version.value, value) else { continue };
@@ -393,7 +403,7 @@ fn with_callers_remedy(error: &SecretsError) -> String {
             "use credentials that may call secretsmanager:DescribeSecret, ListSecretVersionIds and GetSecretValue on the secret, and \
              UpdateSecretVersionStage with --apply"
         }
-        ErrorKind::NotFound => "check name, region (AWS_REGION) and account; an ARN is sure to be meant",
+        ErrorKind::NotFound => "check name, region (AWS_REGION) and account; a full ARN leaves no doubt",
         ErrorKind::Unreachable | ErrorKind::Timeout => "check the network, AWS_REGION and --endpoint",
         ErrorKind::Setup => {
             "set AWS_REGION and credentials, or AWS_PROFILE; after `aws sso login`, run `eval \"$(aws configure export-credentials \

@@ -109,8 +109,8 @@ pub enum CatalogueError {
     },
     /// No plugin recognises the secret.
     #[error(
-        "the secret has no tag `windlass:plugin`, and no installed plugin recognises it by its fields. Tag it with the name of one of: {}",
-        listed(installed)
+        "the secret has no tag `windlass:plugin`, and no installed plugin recognises it by its fields. {}",
+        to_tag_with(installed)
     )]
     NoMatch {
         /// What is installed.
@@ -145,6 +145,14 @@ pub enum CatalogueError {
 
 fn listed(names: &[PluginName]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ") }
+}
+
+fn to_tag_with(installed: &[PluginName]) -> String {
+    if installed.is_empty() {
+        "None is installed: put a component into the plugin folder, or name one in S3 in the tag".to_owned()
+    } else {
+        format!("Tag it with the name of one of: {}", listed(installed))
+    }
 }
 
 fn offers(offers: &[Offer]) -> String {
@@ -429,7 +437,7 @@ mod tests {
     #[case::one(&[REDIS, ACME], "redis", "redis")]
     #[case::none(&[REDIS, ACME], "kafka", "no installed plugin recognises it by its fields. Tag it with the name of one of: `acme`, `redis`")]
     #[case::several(&[REDIS, VALKEY], "redis", "several plugins recognise it: `redis@1@sha256:")]
-    #[case::nothing_installed(&[], "redis", "Tag it with the name of one of: none")]
+    #[case::nothing_installed(&[], "redis", "None is installed: put a component into the plugin folder")]
     #[case::one_is_broken(&[REDIS, ("broken.wasm", "")], "redis", "broken.wasm cannot be used")]
     fn a_secret_without_a_tag_is_served_only_when_that_is_unambiguous(
         #[case] plugins: &[(&str, &str)],
