@@ -75,6 +75,8 @@ pub mod journal;
 #[cfg(feature = "cli")]
 pub mod local;
 pub mod log;
+#[cfg(test)]
+mod log_samples;
 pub mod manifest;
 pub mod package;
 pub mod password;

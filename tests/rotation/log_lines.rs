@@ -34,12 +34,16 @@ pub fn metric_lines(function: &Function) -> Vec<Value> {
     lines.inspect(is_as_documented).map(Value::Object).inspect(embeds_metrics).collect()
 }
 
-/// The guide's samples, with which saved queries and dashboard are tested, have every key of the line.
+/// The guide's samples, with which saved queries and dashboard are tested.
+fn samples() -> impl Iterator<Item = Map<String, Value>> {
+    let samples = include_str!("../../host/deploy/samples/log.jsonl").lines();
+    samples.map(|sample| serde_json::from_str(sample).unwrap())
+}
+
+/// Some sample has each key of the line. That no sample has others is shown in `host/src/log_samples.rs`.
 #[track_caller]
 fn is_as_documented(line: &Map<String, Value>) {
-    let samples = include_str!("../../host/deploy/samples/log.jsonl").lines();
-    let samples = samples.map(|sample| serde_json::from_str::<Map<String, Value>>(sample).unwrap());
-    let alike: Vec<_> = samples.filter(|sample| sample["message"] == line["message"]).collect();
+    let alike: Vec<_> = samples().filter(|sample| sample["message"] == line["message"]).collect();
     for key in line.keys() {
         assert!(alike.iter().any(|sample| sample.contains_key(key)), "no sample of `{}` has `{key}`", line["message"]);
     }
@@ -186,7 +190,11 @@ fn what_a_plugin_says_can_be_found_by_the_request_and_the_step() {
     let of_step = metric_lines(&scene.function).remove(1);
     let said: Vec<_> = lines(&scene.function).into_iter().filter(|line| line.get("target") == Some(&json!("plugin"))).collect();
     assert!(!said.is_empty());
+    let keys = |of: &Map<String, Value>| of.keys().cloned().collect::<Vec<_>>();
+    let sample = samples().find(|sample| sample.get("target") == Some(&json!("plugin"))).unwrap();
     for line in said {
+        assert_eq!(keys(&line), keys(&sample));
+        assert_eq!(keys(line["span"].as_object().unwrap()), keys(sample["span"].as_object().unwrap()));
         assert_eq!(line["plugin"], "hostile");
         for key in ["request_id", "trace_id", "step", "secret", "version"] {
             assert_eq!(line["span"][key], of_step[key], "{key}");

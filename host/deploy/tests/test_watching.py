@@ -21,7 +21,7 @@ FOUND = {
     "slowest steps, and what they waited for": ("total_ms", [5060.607, 114.14, 74.056, 72.277, 48.412, 45.029, 44.171]),
     "rotations of one secret": ("step", ["createSecret", "setSecret", "testSecret", "finishSecret", None]),
     "plugin digests in use": ("steps", [2, 4]),
-    "what plugins said": ("message", ["user app: password changed"]),
+    "what plugins said": ("message", ["the server keeps its users in no ACL file: it forgets the new password when it restarts"]),
     "secrets that do not open their service": ("heartbeat", ["unclear", "unreachable", "drift"]),
     "secrets that no heartbeat tested": ("reason", ["rotation under way", None]),
 }
@@ -179,6 +179,10 @@ class GuideTest(unittest.TestCase):
 
     def test_it_shows_what_the_queries_find_as_it_comes(self):
         shown = f"```console\n$ host/deploy/check --show queries\n{watching.show_queries()}\n```"
+        self.assertTrue(shown in self.guide, f"put this into the guide:\n\n{shown}")
+
+    def test_it_shows_the_widgets_of_the_dashboard(self):
+        shown = f"```console\n$ host/deploy/check --show widgets\n{watching.show_widgets()}\n```"
         self.assertTrue(shown in self.guide, f"put this into the guide:\n\n{shown}")
 
     def test_it_shows_lines_of_the_log_as_they_are(self):

@@ -2,6 +2,7 @@
 
     watching.py lines        one line of the log of every kind
     watching.py queries      the saved queries, each with its rows from the sample lines
+    watching.py widgets      what the dashboard shows, row by row
     watching.py dashboard    the dashboard as JSON
 """
 
@@ -44,6 +45,34 @@ def show_queries():
     return "\n\n".join(f"{name}\n{table(*run(example(query), LINES))}" for name, query in queries())
 
 
+def show_widgets():
+    widgets = [{"row": widget["y"], "columns": f"{widget['x']}-{widget['x'] + widget['width']}", **content(widget)} for widget in dashboard()["widgets"]]
+    return table(["row", "columns", "widget", "shows"], widgets)
+
+
+def content(widget):
+    """The title of a widget and what is drawn or listed in it."""
+    properties = widget["properties"]
+    if widget["type"] == "text":
+        heading, _, text = properties["markdown"].partition("\n")
+        return {"widget": heading.lstrip("# "), "shows": text}
+    if widget["type"] == "alarm":
+        return {"widget": properties["title"], "shows": "; ".join(arn.rsplit("-", 1)[-1] for arn in properties["alarms"])}
+    if widget["type"] == "log":
+        return {"widget": properties["title"], "shows": "the rows of the saved query"}
+    drawn = [drawing(row) for row in properties["metrics"]]
+    lines = [line["label"] for line in properties.get("annotations", {}).get("horizontal", [])]
+    return {"widget": properties["title"], "shows": "; ".join(drawn + lines)}
+
+
+def drawing(row):
+    """What a line of a diagram is called: its label, or its metric, or that there is one for each value of a dimension."""
+    options = row[-1] if isinstance(row[-1], dict) else {}
+    if "expression" in options:
+        return "one line for each " + options["expression"].partition("}")[0].rpartition(",")[2]
+    return options.get("label") or row[1]
+
+
 def table(columns, rows):
     """Rows in columns, what is too long for one below its row. A column without values is left out."""
     columns = [column for column in columns if column != LONG and any(column in row for row in rows)]
@@ -69,7 +98,12 @@ def short(value):
     return f"{text[:19]}Z" if text.endswith("Z") and "T" in text else text
 
 
-SHOW = {"lines": show_lines, "queries": show_queries, "dashboard": lambda: json.dumps(dashboard(), indent=1, ensure_ascii=False)}
+SHOW = {
+    "lines": show_lines,
+    "queries": show_queries,
+    "widgets": show_widgets,
+    "dashboard": lambda: json.dumps(dashboard(), indent=1, ensure_ascii=False),
+}
 
 if __name__ == "__main__":
     print(SHOW[sys.argv[1]]())

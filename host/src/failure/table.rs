@@ -27,7 +27,7 @@ pub struct Consequence {
 
 /// The table.
 pub const fn consequence(cause: Cause, effect: Effect) -> Consequence {
-    const NOTHING: &str = "nothing: Secrets Manager repeats the rotation";
+    const NOTHING: &str = "nothing: it is tried again, by Secrets Manager or by the next heartbeat";
     let (error_type, repeated, retry, blame, advice) = match cause {
         Cause::Unauthorized => (
             "Windlass.Unauthorized",
@@ -100,7 +100,7 @@ pub const fn consequence(cause: Cause, effect: Effect) -> Consequence {
 /// The table as `host/FAILURES.md` shows it.
 pub fn documentation() -> String {
     let mut text = String::from(
-        "| cause | effect | errorType | repeated in the step | a retry helps | who acts | to do | opens the service |\n|---|---|---|---|---|---|---|---|\n",
+        "| cause | effect | errorType | repeated in the step | a retry helps | who acts | to do | credential that works afterwards |\n|---|---|---|---|---|---|---|---|\n",
     );
     for cause in Cause::ALL {
         for effect in Effect::ALL {
