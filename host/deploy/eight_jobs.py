@@ -128,6 +128,7 @@ class Jobs:
         return change_set
 
     def execute_change_set(self):
+        self.aws("cloudformation", "wait", "change-set-create-complete", "--stack-name", "windlass", "--change-set-name", "v1")
         self.aws("cloudformation", "execute-change-set", "--stack-name", "windlass", "--change-set-name", "v1")
         self.aws("cloudformation", "wait", "stack-create-complete", "--stack-name", "windlass")
         function = self.aws("lambda", "get-function-configuration", "--function-name", "windlass")
@@ -141,18 +142,25 @@ class Jobs:
     def move_into_vpc(self):
         self.vpc = self.aws("ec2", "create-vpc", "--cidr-block", "10.0.0.0/16")["Vpc"]["VpcId"]
         self.subnet = self.aws("ec2", "create-subnet", "--vpc-id", self.vpc, "--cidr-block", "10.0.1.0/24")["Subnet"]["SubnetId"]
-        group = self.aws("ec2", "create-security-group", "--vpc-id", self.vpc, "--group-name", "rotation", "--description", "rotation")["GroupId"]
+        group = self.create_group("rotation")
         config = self.aws(
             "lambda", "update-function-configuration", "--function-name", "windlass",
             "--vpc-config", f"SubnetIds={self.subnet},SecurityGroupIds={group}",
         )["VpcConfig"]  # fmt: skip
         assert (config["SubnetIds"], config["SecurityGroupIds"]) == ([self.subnet], [group]), config
+        self.group = group
         return f"{self.subnet}, {group}"
 
+    def create_group(self, name):
+        return self.aws("ec2", "create-security-group", "--vpc-id", self.vpc, "--group-name", name, "--description", name)["GroupId"]
+
     def create_endpoint(self):
+        # The function's own group lets nothing in.
+        group = self.create_group("endpoint")
+        self.aws("ec2", "authorize-security-group-ingress", "--group-id", group, "--protocol", "tcp", "--port", "443", "--source-group", self.group)
         endpoint = self.aws(
             "ec2", "create-vpc-endpoint", "--vpc-id", self.vpc, "--vpc-endpoint-type", "Interface", "--subnet-ids", self.subnet,
-            "--service-name", f"com.amazonaws.{REGION}.secretsmanager", "--private-dns-enabled",
+            "--service-name", f"com.amazonaws.{REGION}.secretsmanager", "--private-dns-enabled", "--security-group-ids", group,
         )["VpcEndpoint"]  # fmt: skip
         return f"{endpoint['VpcEndpointId']} for {endpoint['ServiceName']}"
 

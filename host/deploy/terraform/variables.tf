@@ -411,13 +411,13 @@ variable "heartbeat_schedule" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+( [^ ()]+){5}\\))?$", var.heartbeat_schedule))
-    error_message = "heartbeat_schedule must be empty, rate(1 day), rate(2 hours) or the like, or cron() with six fields."
+    condition     = can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,2}) minutes|([2-9]|1[0-9]|2[0-4]) hours)\\)|cron\\([^ ()]+( [^ ()]+){5}\\))?$", var.heartbeat_schedule))
+    error_message = "heartbeat_schedule must be empty, rate(1 day), rate(2 hours) or the like, at least daily, or cron() with six fields."
   }
 }
 
 variable "heartbeat_alarm_period" {
-  description = "Seconds from one heartbeat to the next, or more: the alarms of the heartbeat count in such periods. Less than heartbeat_schedule's and they do not go off as they should."
+  description = "Seconds from one heartbeat to the next, or more: its alarms count in such periods. With less they do not go off as they should."
   type        = number
   default     = 86400
   nullable    = false

@@ -2,7 +2,7 @@
 
 moto is no AWS. What it does not do is not shown here, but by other tests or not at all:
 
-- It neither checks AllowedPattern, AllowedValues and Rules nor asks for capabilities (test_parameters.py evaluates the former).
+- It neither checks AllowedPattern, AllowedValues and Rules nor asks for capabilities (test_template.py evaluates the former).
 - It makes no alarms, no topic policy, no saved queries and no configuration of asynchronous invocations (the alarms are given to it by
   PutMetricAlarm below), sends no events to SNS, and takes the log away with its stack.
 - Of a function it forgets layers, architecture, tags and the log group; of a role that a change set changes it keeps the old policy.
@@ -106,12 +106,15 @@ class StackTest(unittest.TestCase):
         return boto3.client(service, endpoint_url=cls.endpoint, region_name=REGION, **made_up)
 
     def change(self, stack, name, parameters, kind="UPDATE", packaged=None):
-        """Makes a change set and executes it. moto has to be told the kind even where it is the default of AWS, UPDATE."""
-        overrides = json.dumps([{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
+        """Makes a change set and executes it. moto has to be told the kind even where it is the default of AWS, UPDATE. A parameter whose
+        value is None keeps the one that it has."""
+        says = {key: {"UsePreviousValue": True} if value is None else {"ParameterValue": value} for key, value in parameters.items()}
+        overrides = json.dumps([{"ParameterKey": key, **how} for key, how in says.items()])
         self.aws(
             "cloudformation", "create-change-set", "--stack-name", stack, "--change-set-name", name, "--change-set-type", kind,
             "--template-body", f"file://{packaged or self.packaged}", "--parameters", overrides, "--capabilities", "CAPABILITY_IAM",
         )  # fmt: skip
+        self.aws("cloudformation", "wait", "change-set-create-complete", "--stack-name", stack, "--change-set-name", name)
         self.aws("cloudformation", "execute-change-set", "--stack-name", stack, "--change-set-name", name)
         (described,) = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
         self.assertEqual(described["StackStatus"], f"{kind}_COMPLETE")
@@ -172,8 +175,9 @@ class StackTest(unittest.TestCase):
         self.assertEqual((function["MemorySize"], function["Timeout"]), (512, 120))
         self.assertEqual(function["Environment"]["Variables"], {"WINDLASS_LOG": "info", "EXCLUDE_CHARACTERS": "/@"})
         self.assertNotIn("VpcConfig", function)
-        self.change("made", "second", {**parameters, "timeout": "300"})
-        self.assertEqual(self.listed("made")["Timeout"], 300)
+        self.change("made", "second", {**dict.fromkeys(parameters), "timeout": "300"})
+        function = self.listed("made")
+        self.assertEqual((function["MemorySize"], function["Timeout"]), (512, 300))
 
     def test_secrets_manager_of_this_account_only_may_invoke_it(self):
         self.create("invoked", functionName="invoked")

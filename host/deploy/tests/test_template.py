@@ -68,8 +68,8 @@ VALUES = {
     "alarmTopicKmsKeyArn": (["alias/aws/sns"], [KEY]),
     "dashboard": (["yes", "True", ""], ["false"]),
     "heartbeatSchedule": (
-        ["daily", "1 day", "rate(1 days)", "rate(0 days)", "rate(2 day)", "rate(30 seconds)", "cron(0 6 * * ?)", "cron(0  6 * * ? *)", "0 6 * * ? *"],
-        ["rate(1 day)", "rate(12 hours)", "rate(10 minutes)", "cron(0 6 * * ? *)", "cron(0/30 8-18 ? * MON-FRI *)"],
+        ["daily", "1 day", "rate(1 days)", "rate(0 days)", "rate(2 day)", "rate(2 days)", "rate(25 hours)", "rate(1440 minutes)", "rate(30 seconds)", "cron(0 6 * * ?)", "cron(0  6 * * ? *)", "0 6 * * ? *"],
+        ["rate(1 day)", "rate(24 hours)", "rate(12 hours)", "rate(10 minutes)", "rate(720 minutes)", "cron(0 6 * * ? *)", "cron(0/30 8-18 ? * MON-FRI *)"],
     ),
     "heartbeatAlarmPeriod": (["0", "60", "1 day", "172800"], ["3600", "86400"]),
 }
