@@ -42,6 +42,8 @@ from .failure import (
 )
 from .service import Outcome, Service, Steps
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Cause",
     "Conflict",

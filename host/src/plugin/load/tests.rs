@@ -109,16 +109,18 @@ async fn an_envelope_for_something_else_says_for_what() {
         ("another target under this one's name", Label { target: right.target.clone(), ..foreign }, &foreign_code),
         ("no code at all", Label::new(file.digest(), HOST, b"not code"), &b"not code".to_vec()),
     ];
+    let machine = |target| if target == Target::X86_64 { "x86_64" } else { "aarch64" };
     let mut texts = Vec::new();
     for (what, label, code) in labels {
         let text = refused(&file, signed(1, &label, code), None).await;
-        texts.push(format!("{what}: {}", text.replace(&file.digest().to_string(), "[this component]")));
+        let text = text.replace(&file.digest().to_string(), "[this component]");
+        texts.push(format!("{what}: {}", text.replace(machine(other), "[other]").replace(machine(HOST), "[this]")));
     }
     insta::assert_snapshot!(texts.join("\n"), @r"
         another component: was compiled from sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855, and this plugin is [this component]: run `windlass compile` again after a swap
         another engine: was compiled for the engine `windlass wasmtime-48.0.7 1`, and this one is `windlass wasmtime-48.0.8 1`: compile it with the `windlass` of this release
-        another target: was compiled for aarch64-unknown-linux-gnu, and this machine is x86_64-unknown-linux-gnu: compile it with the right `--target`
-        another target under this one's name: does not load here: the plugin's code does not load: Module was compiled for architecture 'aarch64'. Use the `windlass-compile` of the same build as `bootstrap`
+        another target: was compiled for [other]-unknown-linux-gnu, and this machine is [this]-unknown-linux-gnu: compile it with the right `--target`
+        another target under this one's name: does not load here: the plugin's code does not load: Module was compiled for architecture '[other]'. Use the `windlass-compile` of the same build as `bootstrap`
         no code at all: does not load here: the plugin's code does not load: failed to parse precompiled artifact as an ELF: Invalid ELF header size or alignment. Use the `windlass-compile` of the same build as `bootstrap`
         ");
 }
