@@ -29,7 +29,7 @@ pub fn file(name: &str, content: impl Into<Vec<u8>>) -> (String, Vec<u8>) {
 }
 
 #[rstest]
-#[case::none(vec![], "PluginNotFound", &["no installed plugin recognises it", "none"])]
+#[case::none(vec![], "PluginNotFound", &["no installed plugin recognises it", "None is installed"])]
 #[case::two_recognise_it(
     vec![file("redis.wasm", redis()), file("ridis.wasm", edited("name = \"redis\"", "name = \"ridis\""))],
     "PluginAmbiguous",
