@@ -425,6 +425,20 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_guides_are_right() {
+        for (guide, expected) in [
+            (include_str!("../deploy/README.md"), 2),
+            (include_str!("../deploy/MIGRATION.md"), 1),
+            (include_str!("../CONFIGURATION.md"), 1),
+        ] {
+            let examples = guide.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+            let read: Vec<_> = examples.map(|example| read(example).unwrap_or_else(|error| panic!("{error}: {example}"))).collect();
+            assert_eq!(read.len(), expected);
+            assert!(read.iter().all(|config| !config.rules.is_empty()));
+        }
+    }
+
+    #[test]
     fn the_first_rule_that_covers_a_secret_counts() {
         let config =
             read("[[secrets]]\nsecret = \"prod/app\"\nadmin = \"first\"\n[[secrets]]\nsecret = \"prod/*\"\nadmin = \"second\"")
