@@ -85,7 +85,7 @@ fn what_the_command_lacks_on_this_machine_is_told_once_with_what_to_do_here() {
     assert_eq!(nobody.matches("To do").count(), 1, "{nobody}");
     let folder = empty.path().to_str().unwrap();
     let nothing = doctor(&region, &["--plugins", folder]);
-    assert!(nothing.starts_with(&format!("error: there is no .wasm in {folder}. ")), "{nothing}");
+    assert!(nothing.starts_with(&format!("error: there is no plugin in {folder}. ")), "{nothing}");
 }
 
 #[test]

@@ -413,15 +413,18 @@ fn a_plain_string_stays_as_it_is_and_a_secret_with_fields_beside_it_moves() {
     scene.follow("freeze");
     scene.follow("beside");
     assert_eq!(scene.value("AWSCURRENT"), plain);
-    // Until the first rotation of the new secret the way back is open.
-    let tried = scene.follow("back").json();
-    scene.ends(&tried, "TestRotationSucceeded");
-    scene.follow("freeze");
 
     scene.turns_to(BESIDE);
     assert_eq!(password(&scene.value("AWSCURRENT")), plain);
     assert_eq!(scene.look(), ["rotation-not-configured"]);
     assert!(scene.said().contains("AWSCURRENT opens the service"), "{}", scene.said());
+    // Until the first rotation of the new secret the way back is open, and is that of the old one.
+    scene.turns_to(SECRET);
+    let tried = scene.follow("back").json();
+    scene.ends(&tried, "TestRotationSucceeded");
+    scene.follow("freeze");
+    scene.turns_to(BESIDE);
+    assert_eq!(scene.described()["RotationLambdaARN"], Value::Null);
     moves(&scene);
     assert!(!scene.enters(&plain), "whoever reads the old secret is locked out from the first rotation on");
 

@@ -45,6 +45,21 @@ fn released() -> impl Iterator<Item = Generation> {
     })
 }
 
+#[test]
+fn host_and_sdks_have_one_version() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, line) in [
+        ("plugins/Cargo.toml", format!("version = \"{version}\"")),
+        ("tests/guests/Cargo.toml", format!("version = \"{version}\"")),
+        ("sdk/js/package.json", format!("\"version\": \"{version}\",")),
+        ("sdk/python/windlass/__init__.py", format!("__version__ = \"{version}\"")),
+    ] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        assert!(text.lines().any(|found| found.trim() == line), "{file} has another version than {version}");
+    }
+}
+
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();

@@ -73,9 +73,11 @@ impl Intercept for CountsRepeats {
     }
 }
 
-/// Whether a request was not sent because there are no credentials to sign it with.
+/// Whether a request was not sent because the environment has no credentials to sign it with, or none that can be meant. That somebody who
+/// has them could not be asked is another matter.
 pub(crate) fn lacks_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<CredentialsError>())
+    let found = std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref());
+    matches!(found, Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)))
 }
 
 /// The innermost cause of an error, which names what failed (`Connection refused`); the outer ones only say that something did.
@@ -85,4 +87,24 @@ pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::none(CredentialsError::not_loaded("no credentials in the environment"), true)]
+    #[case::nonsense(CredentialsError::invalid_configuration("a profile that names itself"), true)]
+    #[case::nobody_answers(CredentialsError::provider_timed_out(Duration::from_secs(5)), false)]
+    #[case::somebody_fails(CredentialsError::provider_error("503"), false)]
+    fn only_the_environment_lacks_credentials(#[case] error: CredentialsError, #[case] expected: bool) {
+        assert_eq!(lacks_credentials(&io::Error::other(error)), expected);
+        assert!(!lacks_credentials(&io::Error::from(io::ErrorKind::ConnectionRefused)));
+    }
 }

@@ -9,7 +9,8 @@
 //! # Permissions
 //!
 //! The caller's own, not those of the function's role: `secretsmanager:DescribeSecret`, `ListSecretVersionIds` and `GetSecretValue` on
-//! the secret, `kms:Decrypt` on its key if that is not `aws/secretsmanager`, and with `--apply` `UpdateSecretVersionStage`.
+//! the secret, `kms:Decrypt` on its key if that is not `aws/secretsmanager`, and with `--apply` `UpdateSecretVersionStage`. Where the plugin
+//! comes from S3, `s3:GetObject` and `s3:GetObjectVersion` on it, and `kms:Decrypt` on the objects' key if they have one.
 //!
 //! # What stays inside
 //!

@@ -43,10 +43,9 @@ impl Sample {
     }
 
     fn at(&self) -> SystemTime {
-        // The metrics' own time is whole milliseconds; the rest is what the shown one has beyond them.
         let shown = self.text("timestamp").unwrap();
         let (time, micros) = (&shown[..19], shown[20..26].parse::<u64>().unwrap());
-        let days = (0..).find(|days| time.starts_with(&date(*days))).unwrap();
+        let days = (0..40_000).find(|days| time.starts_with(&date(*days))).unwrap();
         let of_day = |range: std::ops::Range<usize>| time[range].parse::<u64>().unwrap();
         let seconds = days * 86_400 + of_day(11..13) * 3_600 + of_day(14..16) * 60 + of_day(17..19);
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros)

@@ -274,20 +274,36 @@ fn what_would_not_run_is_not_packed(#[case] configuration: &str, #[case] words: 
 fn what_rules_want_and_the_zip_does_not_hold_is_noted() {
     let desk = Desk::new();
     let (other, own) = (Digest::of(b"other"), Digest::of(&redis()));
-    let configuration = format!(
-        "[[secrets]]\nsecret = \"a\"\nplugin = \"kafka\"\n[[secrets]]\nsecret = \"b\"\nplugin = \"redis\"\ndigest = \"{other}\"\n\
-         [[secrets]]\nsecret = \"c\"\nplugin = \"redis\"\ndigest = \"{own}\"\n[[secrets]]\nsecret = \"d\"\nplugin = \"redis\"\n"
-    );
+    let configuration: String = [
+        // What is noted: each is one of a kind.
+        "plugin = \"kafka\"".to_owned(),
+        "plugin = \"redis@9.9.9\"".to_owned(),
+        format!("plugin = \"redis@{other}\""),
+        format!("plugin = \"redis\"\ndigest = \"{other}\""),
+        format!("digest = \"{other}\""),
+        // What the zip holds, and what no zip holds.
+        "plugin = \"redis\"".to_owned(),
+        format!("plugin = \"redis@{own}\"\ndigest = [\"{own}\", \"{other}\"]"),
+        format!("digest = \"{own}\""),
+        format!("plugin = \"s3://acme-plugins/windlass/redis.wasm@{other}\""),
+    ]
+    .iter()
+    .enumerate()
+    .map(|(number, rule)| format!("[[secrets]]\nsecret = \"{number}\"\n{rule}\n"))
+    .collect();
+    let configuration =
+        format!("[trust]\nrequire = \"insecure_nothing\"\n[s3]\nprefixes = [\"s3://acme-plugins/windlass/\"]\n{configuration}");
     fs::write(desk.0.path().join("windlass.toml"), configuration).unwrap();
     let finished = desk.packaged(&["--config", "windlass.toml"]).succeeded();
-    let notes: Vec<_> = finished.stderr.lines().collect();
-    assert_eq!(notes.len(), 2, "{finished:?}");
-    assert!(
-        notes[0].starts_with("note: the rule for `a` at line 1 names the plugin kafka, which is not in the zip"),
-        "{finished:?}"
-    );
-    let pinned = format!("note: the rule for `b` at line 4 pins the plugin redis to {other}, which is not what the zip holds");
-    assert!(notes[1].starts_with(&pinned), "{finished:?}");
+    let expected = [
+        "the rule for `0` at line 5 names the plugin kafka, which is not in the zip: it has to come from a layer".to_owned(),
+        "the rule for `1` at line 8 wants redis@9.9.9, which is not what the zip holds: unless it comes from a layer, createSecret will fail with Windlass.PluginMismatch".to_owned(),
+        format!("the rule for `2` at line 11 wants redis@{other}, which is not what the zip holds: unless it comes from a layer, createSecret will fail with Windlass.PluginMismatch"),
+        format!("the rule for `3` at line 14 pins the plugin redis to {other}, which is not what the zip holds: unless it comes from a layer, createSecret will fail with Windlass.PluginUntrusted"),
+        format!("the rule for `4` at line 18 pins its plugin to {other}, which is not what the zip holds: unless it comes from a layer, createSecret will fail with Windlass.PluginUntrusted"),
+    ];
+    let notes: Vec<_> = finished.stderr.lines().map(|line| line.strip_prefix("note: ").unwrap()).collect();
+    assert_eq!(notes, expected);
 }
 
 #[test]

@@ -417,7 +417,7 @@ variable "heartbeat_schedule" {
 }
 
 variable "heartbeat_alarm_period" {
-  description = "Seconds from one heartbeat to the next, or more: its alarms count in such periods. With less they do not go off as they should."
+  description = "Seconds from one heartbeat to the next, or more: its alarms count in such periods. With a shorter period they misfire."
   type        = number
   default     = 86400
   nullable    = false

@@ -95,7 +95,7 @@ pub enum DialError {
     },
 }
 
-/// How far a connection came.
+/// How far somebody came who wanted something of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Asking for the addresses of the name.

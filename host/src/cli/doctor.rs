@@ -18,6 +18,7 @@ use crate::doctor::gather::{Doctor, Examination, GatherError};
 use crate::doctor::words::{is_healthy, report};
 use crate::doctor::{Finding, diagnose};
 use crate::local::store::FunctionArn;
+use crate::plugin::catalogue::Catalogue;
 use crate::plugin::source::PluginSource;
 use crate::redact::legible;
 use crate::secrets::{Moved, SecretsManager};
@@ -39,7 +40,8 @@ pub struct Args {
     /// The function's configuration.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The folder that holds the function's plugins; default `plugins` beside the configuration, if that exists.
+    /// The folder that holds the function's plugins; default `plugins` beside the configuration, if there are some in it. Not needed where the
+    /// configuration has plugins come from S3.
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
     /// Where Secrets Manager answers, if not in the region: what `windlass local` prints. AWS_ENDPOINT_URL_SECRETS_MANAGER works too.
@@ -84,8 +86,8 @@ pub enum DoctorError {
         /// The path.
         path: PathBuf,
     },
-    /// There is no component in the folder of `--plugins`.
-    #[error("there is no .wasm in {}. Name the folder that holds the function's plugins with --plugins", folder.display())]
+    /// There is no plugin in the folder of `--plugins`, and S3 is not where they come from.
+    #[error("there is no plugin in {}. Name the folder that holds the function's plugins, .wasm files, with --plugins", folder.display())]
     NoPlugins {
         /// The folder.
         folder: PathBuf,
@@ -157,13 +159,10 @@ pub async fn run(args: Args, out: &mut impl Write) -> Result<ExitCode, DoctorErr
 
 /// The function's configuration and plugins, as far as the operator has them.
 fn configuration(args: &Args, endpoint: Option<&str>, aws: &Aws) -> Result<(Config, Option<PluginSource>), DoctorError> {
-    let beside =
-        args.config.as_deref().and_then(Path::parent).map(|folder| folder.join("plugins")).filter(|folder| folder.is_dir());
+    let beside = args.config.as_deref().and_then(Path::parent).map(|folder| folder.join("plugins"));
+    let beside = beside.filter(|folder| holds_plugins(folder));
     if let Some(path) = args.plugins.clone().filter(|path| !path.is_dir()) {
         return Err(DoctorError::Plugins { path });
-    }
-    if let Some(folder) = args.plugins.clone().filter(|folder| !holds_component(folder)) {
-        return Err(DoctorError::NoPlugins { folder });
     }
     let folder = args.plugins.clone().or(beside);
     let mut config = Config::with_plugins(folder.clone().unwrap_or_default());
@@ -175,14 +174,18 @@ fn configuration(args: &Args, endpoint: Option<&str>, aws: &Aws) -> Result<(Conf
     if let Some(path) = &args.config {
         config.read_file(path)?;
     }
-    let source = folder.map(|_| PluginSource::configured(&config, aws));
+    let from_s3 = !config.s3.prefixes.is_empty();
+    if let Some(folder) = args.plugins.clone().filter(|folder| !from_s3 && !holds_plugins(folder)) {
+        return Err(DoctorError::NoPlugins { folder });
+    }
+    let source = (folder.is_some() || from_s3).then(|| PluginSource::configured(&config, aws));
     Ok((config, source))
 }
 
-/// Whether there is a component in a folder. One that cannot be listed may hold some: whoever reads it will say what is wrong.
-fn holds_component(folder: &Path) -> bool {
-    let Ok(entries) = folder.read_dir() else { return true };
-    entries.flatten().any(|entry| entry.path().extension().is_some_and(|extension| extension == "wasm"))
+/// Whether there is a plugin in a folder, if there is the folder. One that cannot be listed may hold some: whoever reads it will say what
+/// is wrong.
+fn holds_plugins(folder: &Path) -> bool {
+    Catalogue::new(vec![folder.to_owned()]).files().map_or(true, |files| !files.is_empty())
 }
 
 /// Where the SDK finds Secrets Manager if no option says it.

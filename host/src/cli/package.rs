@@ -292,19 +292,31 @@ fn plugins(args: &Args, target: Target, config: &Config, entries: &mut Entries) 
 
 /// What a rule wants of a plugin folder that the zip does not hold, if it wants such a thing. It may come from a layer.
 fn not_packed(rule: &SecretRule, plugins: &[PackagedPlugin]) -> Option<String> {
-    let Place::Installed { name, .. } = &rule.plugin.as_ref()?.place else { return None };
-    let mut packed = plugins.iter().filter(|plugin| plugin.name == name.as_str()).peekable();
-    if packed.peek().is_none() {
-        return Some(format!("{rule} names the plugin {name}, which is not in the zip: it has to come from a layer"));
+    const FAILS: &str = "unless it comes from a layer, createSecret will fail with";
+    let (mut candidates, wanted): (Vec<_>, _) = match &rule.plugin {
+        None => (plugins.iter().collect(), None),
+        Some(reference) => {
+            let Place::Installed { name, version } = &reference.place else { return None };
+            let named: Vec<_> = plugins.iter().filter(|plugin| plugin.name == name.as_str()).collect();
+            if named.is_empty() {
+                return Some(format!("{rule} names the plugin {name}, which is not in the zip: it has to come from a layer"));
+            }
+            let fits = |plugin: &&PackagedPlugin| version.as_ref().is_none_or(|version| plugin.version == *version);
+            (named.into_iter().filter(fits).collect(), Some(reference))
+        }
+    };
+    if let Some(wanted) = wanted {
+        candidates.retain(|plugin| wanted.digest.is_none_or(|digest| plugin.digest == digest));
+        if candidates.is_empty() {
+            return Some(format!("{rule} wants {wanted}, which is not what the zip holds: {FAILS} Windlass.PluginMismatch"));
+        }
     }
-    let pins = rule.pins()?;
-    if packed.any(|plugin| pins.contains(plugin.digest)) {
+    let pins = rule.digest.as_ref()?;
+    if candidates.iter().any(|plugin| pins.contains(plugin.digest)) {
         return None;
     }
-    Some(format!(
-        "{rule} pins the plugin {name} to {pins}, which is not what the zip holds: unless it comes from a layer, createSecret will fail with \
-         Windlass.PluginUntrusted"
-    ))
+    let whose = wanted.map_or_else(|| "its plugin".to_owned(), |wanted| format!("the plugin {wanted}"));
+    Some(format!("{rule} pins {whose} to {pins}, which is not what the zip holds: {FAILS} Windlass.PluginUntrusted"))
 }
 
 /// The zip's bytes. Times are those of its epoch, the order is that of names.

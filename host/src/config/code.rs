@@ -86,7 +86,7 @@ mod tests {
     #[case::key_of_trust(
         "[trust]\nrequire = \"signature\"\nkeys = { release = \"ed25519:EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXA=\" }\n\
          [code]\nkeys = { build = \"ed25519:EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXAMPLE0EXA=\" }",
-        "`code.keys.build` is the key `trust.keys.release`"
+        "`code.keys.build` is the key `trust.keys.release`. A plugin runs in the sandbox and code does not, so whoever signs plugins must not be able"
     )]
     #[case::broken_key("[code]\n[code.keys]\na = \"ed25519:\"", "`code.keys.a` at line 3 is no public key")]
     fn a_mistake_stops_the_start(#[case] text: &str, #[case] part: &str) {

@@ -13,7 +13,9 @@ use crate::error::StepError;
 use crate::event::SecretArn;
 use crate::password::PasswordOptions;
 use crate::plugin::code::policy::CodePolicy;
-use crate::plugin::reference::Reference;
+use crate::plugin::objects::ObjectError;
+use crate::plugin::reference::{Place, Reference};
+use crate::plugin::source::SourceError;
 use crate::tags::Tags;
 
 /// One value that holds for a secret.
@@ -67,7 +69,7 @@ impl Serialize for Origin {
 ///
 /// # Errors
 ///
-/// [`StepError::Tag`] for a `windlass:` tag that would stop every step of the secret's rotation.
+/// [`StepError::Tag`] and [`StepError::Source`] for a `windlass:` tag that would stop every step of the secret's rotation.
 pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, String>) -> Result<Vec<Explained>, StepError> {
     let rule = config.rule(secret, tags);
     let said_by_tags = Tags::read(tags)?;
@@ -79,6 +81,12 @@ pub fn explain(config: &Config, secret: &SecretArn, tags: &BTreeMap<String, Stri
     let by_rule_or_tag = |in_rule: bool, in_tag: bool| if in_tag && !in_rule { Origin::Tag } else { by_rule(in_rule) };
 
     let plugin = of_rule.plugin.as_ref().or(said_by_tags.plugin.as_ref());
+    if let Some(Place::Object(uri)) = plugin.map(|plugin| &plugin.place)
+        && !uri.is_below(&config.s3.prefixes)
+    {
+        let refused = ObjectError::NotAllowed { uri: uri.clone(), prefixes: config.s3.prefixes.clone() };
+        return Err(SourceError::from(refused).into());
+    }
     let origin = by_rule_or_tag(of_rule.plugin.is_some(), said_by_tags.plugin.is_some());
     let unless = plugin.is_none().then_some("the secret's tag windlass:plugin, else the one plugin that recognises the secret");
     say("plugin".to_owned(), plugin.map(ToString::to_string), origin, unless);
@@ -251,6 +259,19 @@ mod tests {
             assert_eq!(covered[key], (Some(by_both.0.to_owned()), by_both.1.to_owned()), "{key}");
             assert_eq!(uncovered[key], (Some(by_tag.0.to_owned()), by_tag.1.to_owned()), "{key}");
         }
+    }
+
+    #[test]
+    fn a_tag_that_stops_the_rotation_is_refused() {
+        let mut config = Config::with_plugins("plugins".into());
+        let text = "[trust]\nrequire = 'insecure_nothing'\n[s3]\nprefixes = ['s3://acme-plugins/windlass/']";
+        config.read_text(text, Path::new("windlass.toml")).unwrap();
+        let arn = SecretArn::parse("arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/app-a1B2c3").unwrap();
+        let with = |key: &str, value: &str| explain(&config, &arn, &BTreeMap::from([(key.to_owned(), value.to_owned())]));
+        assert!(with("windlass:plugin", "s3://acme-plugins/windlass/redis.wasm").is_ok());
+        let elsewhere = with("windlass:plugin", "s3://elsewhere/redis.wasm").unwrap_err();
+        assert_eq!(elsewhere.error_type(), "Windlass.PluginDenied");
+        assert_eq!(with("windlass:plugn", "redis").unwrap_err().error_type(), "Windlass.InvalidTag");
     }
 
     #[test]

@@ -196,7 +196,8 @@ pub enum TrustTableError {
     },
     /// A key would vouch for plugins and for code.
     #[error(
-        "`code.keys.{code}` is the key `trust.keys.{plugins}`. A plugin runs in the sandbox and code does not, so whoever signs plugins must          not be able to sign code: make another pair with `windlass keygen`"
+        "`code.keys.{code}` is the key `trust.keys.{plugins}`. A plugin runs in the sandbox and code does not, so whoever signs plugins must \
+         not be able to sign code: make another pair with `windlass keygen`"
     )]
     SharedKey {
         /// Its name in the table `code`.

@@ -158,7 +158,7 @@ pub fn advice(finding: &Finding, aws: AwsCommands<'_>) -> Advice {
         ),
         Finding::MalformedSecret { why } => say(
             format!("The value of AWSCURRENT does not fit its plugin: {}", sentence(why)),
-            "Correct the value: store a whole new one, by a file. Whoever reads the secret gets that one then, so change readers of another form first.",
+            "Correct the value: store a whole new one, by a file. Every reader gets the new one at once: first change readers that expect another form.",
             vec![aws.put_value()],
         ),
         Finding::OwnedByAnotherService { owner } => {

@@ -183,8 +183,7 @@ impl Objects {
     }
 
     fn check(&self, uri: &ObjectUri) -> Result<(), ObjectError> {
-        let text = uri.latest().to_string();
-        if self.prefixes.iter().any(|prefix| text.starts_with(prefix)) {
+        if uri.is_below(&self.prefixes) {
             return Ok(());
         }
         Err(ObjectError::NotAllowed { uri: uri.clone(), prefixes: self.prefixes.clone() })

@@ -167,6 +167,12 @@ impl ObjectUri {
         if prefix.is_empty() || prefix.strip_suffix('/').is_some_and(is_key) { Ok(()) } else { Err(ObjectUriError::Key) }
     }
 
+    /// Whether it is under one of these prefixes, whichever version of it is meant.
+    pub fn is_below(&self, prefixes: &[String]) -> bool {
+        let text = self.latest().to_string();
+        prefixes.iter().any(|prefix| text.starts_with(prefix))
+    }
+
     /// This object and no version of it.
     #[must_use]
     pub fn latest(&self) -> Self {
