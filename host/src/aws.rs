@@ -94,6 +94,7 @@ mod tests {
     use std::io;
     use std::time::Duration;
 
+    use aws_smithy_runtime_api::client::result::ConnectorError;
     use rstest::rstest;
 
     use super::*;
@@ -104,7 +105,12 @@ mod tests {
     #[case::nobody_answers(CredentialsError::provider_timed_out(Duration::from_secs(5)), false)]
     #[case::somebody_fails(CredentialsError::provider_error("503"), false)]
     fn only_the_environment_lacks_credentials(#[case] error: CredentialsError, #[case] expected: bool) {
-        assert_eq!(lacks_credentials(&io::Error::other(error)), expected);
-        assert!(!lacks_credentials(&io::Error::from(io::ErrorKind::ConnectionRefused)));
+        assert_eq!(lacks_credentials(&ConnectorError::other(error.into(), None)), expected);
+    }
+
+    #[test]
+    fn a_refused_connection_lacks_no_credentials() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        assert!(!lacks_credentials(&ConnectorError::io(refused.into())));
     }
 }

@@ -316,8 +316,8 @@ fn every_finding_says_what_it_means_and_what_to_do() {
 
     1. problem: malformed-secret
         The value of AWSCURRENT does not fit its plugin: the reason.
-        To do: Correct the value: store a whole new one, by a file. Every reader gets the new one
-        at once: first change readers that expect another form.
+        To do: Correct the value: store a whole new one, by a file. Every reader gets the new one at
+        once: first change readers that expect another form.
 
           aws secretsmanager put-secret-value --region eu-west-1 --secret-id [arn] --secret-string file://secret.json
 
