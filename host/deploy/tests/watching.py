@@ -106,4 +106,6 @@ SHOW = {
 }
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in SHOW:
+        sys.exit(f"host/deploy/check: --show takes one of {', '.join(SHOW)}")
     print(SHOW[sys.argv[1]]())
